@@ -1,0 +1,1 @@
+"""mien: face recognition that says how sure it is."""

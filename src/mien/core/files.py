@@ -1,0 +1,68 @@
+"""Writing files so that a reader sees the old one or the new one, never half of either."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from mien.core.errors import StorageError
+
+_HINTS = {
+    errno.ENOSPC: ("the disk is full", "free some space and repeat the command"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and repeat the command"),
+    errno.EACCES: ("the place is not writable", "choose another place, or change its permissions"),
+    errno.EROFS: ("the file system is read-only", "choose another place"),
+    errno.ENOENT: ("the folder does not exist", "make it first, or choose another place"),
+    errno.ENAMETOOLONG: ("the path is too long for this file system", "choose a shorter one"),
+}
+
+
+def storage_error(err: OSError, path: Path) -> StorageError:
+    """The typed error for an operating-system error met while writing ``path``."""
+    why, mend = _HINTS.get(
+        err.errno or 0, (err.strerror or str(err), "check the place and try again")
+    )
+    return StorageError(what=f"cannot write {path}", why=why, mend=mend, errno=err.errno)
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary neighbour for writing; on success it becomes ``path`` in one step.
+
+    Args:
+        path: Where the file shall stand. Missing parent folders are made.
+
+    Yields:
+        A binary file.
+
+    Raises:
+        StorageError: If the disk is full or the place not writable; ``path`` is then untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    except OSError as err:
+        raise storage_error(err, path) from err
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as err:
+        temporary.unlink(missing_ok=True)
+        raise storage_error(err, path) from err
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,78 @@
+"""Result rows: one JSON object a line, or Parquet, each file naming its schema and version."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.core.errors import IntegrityError
+from mien.core.files import write_atomically
+
+
+def to_plain(value: Any) -> Any:
+    """A value that JSON can hold: numpy scalars and arrays unpacked, infinities and nan as null."""
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return to_plain(value.tolist())
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json_line(row: Mapping[str, Any]) -> str:
+    """One record as one line of strict JSON, without the line break."""
+    return json.dumps(to_plain(row), ensure_ascii=False, allow_nan=False)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], *, schema: str) -> int:
+    """Write records atomically; the first line names the schema.
+
+    Args:
+        path: The file.
+        rows: Records.
+        schema: Name and version, such as ``"mien.verification/1"``.
+
+    Returns:
+        How many records were written.
+    """
+    count = 0
+    with write_atomically(path) as file:
+        file.write((to_json_line({"schema": schema}) + "\n").encode())
+        for row in rows:
+            file.write((to_json_line(row) + "\n").encode())
+            count += 1
+    return count
+
+
+def read_jsonl(path: Path, *, schema: str) -> Iterator[dict[str, Any]]:
+    """Read records written by `write_jsonl`.
+
+    Raises:
+        IntegrityError: If the schema is another one, or a line does not parse.
+    """
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as err:
+                raise IntegrityError(
+                    what=f"line {number} of {path} is not JSON",
+                    why="the file was cut off or edited",
+                    mend="make the file again",
+                ) from err
+            if number > 1:
+                yield row
+            elif row.get("schema") != schema:
+                raise IntegrityError(
+                    what=f"{path} has the schema {row.get('schema')!r}",
+                    why=f"{schema!r} is expected",
+                    mend="make the file again with this version of mien",
+                )

@@ -1,0 +1,196 @@
+"""YuNet: a small anchor-free detector with five landmarks.
+
+Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research
+2023; decoding as in OpenCV's ``FaceDetectorYN``. We differ from a single pass in two ways: we look
+at several sizes of the picture (`pyramid`), and faces that stood much smaller or larger in the
+network's input than the size at which its landmarks are best are looked at once more, at that size.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+
+from mien.core.errors import ConfigError
+from mien.core.types import Array, Float32, UInt8
+from mien.faces.detect.protocol import Detections
+from mien.faces.detect.pyramid import UNBOUNDED, Canvas, draw_canvases
+from mien.faces.engines.protocol import Engine
+from mien.media.geometry import warp_affine
+
+_STRIDES: Final = (8, 16, 32)
+_NMS_IOU: Final = 0.3
+_EDGE_PX: Final = 4.0  # a box this close to a tile's inner edge is cut off
+
+_LOOK_PX: Final = 192  # canvas of the second look
+_LOOK_FACE_PX: Final = 125.0  # face side on it
+_GOOD_PX: Final = (96.0, 256.0)  # face side in the network's input that needs no second look
+_LOOK_SCORE: Final = 0.3
+_BATCH: Final = 16
+
+
+class YunetDetector:
+    """YuNet over a picture pyramid, with a second look at very small and very large faces."""
+
+    name = "yunet"
+    code_version = 1
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        weights_sha256: str,
+        score_threshold: float = 0.6,
+        min_face_px: float = 20.0,
+    ) -> None:
+        """Prepare the detector.
+
+        Args:
+            engine: The network with free batch and sides.
+            weights_sha256: Hash of the weight file, for the fingerprint.
+            score_threshold: Faces below it are dropped; 0-1.
+            min_face_px: Smallest face side to look for, in picture pixels. Smaller costs time.
+
+        Raises:
+            ConfigError: If a value lies outside its range.
+        """
+        if not 0 < score_threshold < 1:
+            raise ConfigError(
+                what=f"score_threshold is {score_threshold}",
+                why="the detector's scores lie between 0 and 1",
+                mend="use a value such as 0.6",
+            )
+        if not min_face_px >= 8:
+            raise ConfigError(
+                what=f"min_face_px is {min_face_px}",
+                why="faces under 8 pixels cannot be told from texture",
+                mend="use 12 or more; 20 is the default",
+            )
+        self._engine = engine
+        self._score_threshold = score_threshold
+        self._min_face_px = min_face_px
+        self.fingerprint = f"{weights_sha256[:16]}.{self.code_version}"
+
+    def detect(self, images: Sequence[UInt8]) -> list[Detections]:
+        """See `Detector.detect`. Canvases of equal size, of any picture, share a batch."""
+        canvases = [
+            (k, c) for k, im in enumerate(images) for c in draw_canvases(im, self._min_face_px)
+        ]
+        parts = self._look([c for _, c in canvases], self._score_threshold)
+        found: list[list[Array]] = [[] for _ in images]
+        for (k, _), rows in zip(canvases, parts, strict=True):
+            found[k].append(rows)
+        merged = [_suppress(np.concatenate(rows), self._score_threshold) for rows in found]
+        return self._look_again(images, merged)
+
+    def _look(self, canvases: list[Canvas], threshold: float) -> list[Array]:
+        """Rows of 16 a face, in picture coordinates: box, landmarks, score, side in the input."""
+        results: list[Array] = [np.zeros((0, 16), np.float32)] * len(canvases)
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for k, canvas in enumerate(canvases):
+            by_shape.setdefault(canvas.pixels.shape, []).append(k)
+        for members in by_shape.values():
+            for start in range(0, len(members), _BATCH):
+                chunk = members[start : start + _BATCH]
+                batch = _as_input([canvases[k].pixels for k in chunk])
+                outputs = self._engine.run(batch)
+                for row, k in enumerate(chunk):
+                    decoded = _decode(outputs, row, batch.shape[3], threshold)
+                    results[k] = _to_picture(decoded, canvases[k])
+        return results
+
+    def _look_again(self, images: Sequence[UInt8], merged: list[Array]) -> list[Detections]:
+        """Measure landmarks again where a face was seen too small or too large."""
+        todo = [
+            (k, i)
+            for k, rows in enumerate(merged)
+            for i, side in enumerate(rows[:, 15])
+            if not _GOOD_PX[0] <= side <= _GOOD_PX[1]
+        ]
+        canvases = [_draw_face(images[k], merged[k][i]) for k, i in todo]
+        for (k, i), rows in zip(todo, self._look(canvases, _LOOK_SCORE), strict=True):
+            same = _same_face(merged[k][i], rows)
+            if same is not None:
+                merged[k][i, :14] = same[:14]
+        return [
+            Detections(rows[:, :4], rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14]) for rows in merged
+        ]
+
+
+def _as_input(canvases: list[UInt8]) -> Float32:
+    """Stack canvases as (b, 3, h, w) float32. The network was trained on BGR, 0-255."""
+    batch = np.empty((len(canvases), 3, *canvases[0].shape[:2]), np.float32)
+    for row, canvas in enumerate(canvases):
+        for channel in range(3):
+            batch[row, channel] = canvas[:, :, 2 - channel]
+    return batch
+
+
+def _decode(outputs: dict[str, Float32], row: int, width: int, threshold: float) -> Array:
+    """Network outputs of one canvas to rows of box, landmarks and score, in canvas pixels."""
+    parts = []
+    for stride in _STRIDES:
+        cls, obj = outputs[f"cls_{stride}"][row, :, 0], outputs[f"obj_{stride}"][row, :, 0]
+        scores = np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1))
+        keep = np.flatnonzero(scores >= threshold)
+        if not keep.size:
+            continue
+        cell = np.stack([keep % (width // stride), keep // (width // stride)], 1)
+        box, points = outputs[f"bbox_{stride}"][row, keep], outputs[f"kps_{stride}"][row, keep]
+        # The network counts from pixel centres; we count from the picture's corner.
+        centre = (cell + box[:, :2]) * stride + 0.5
+        half = np.exp(box[:, 2:]) * stride / 2
+        marks = (points.reshape(-1, 5, 2) + cell[:, None]) * stride + 0.5
+        parts.append(
+            np.concatenate(
+                [centre - half, centre + half, marks.reshape(-1, 10), scores[keep, None]], 1
+            )
+        )
+    return np.concatenate(parts) if parts else np.zeros((0, 15), np.float32)
+
+
+def _to_picture(rows: Array, canvas: Canvas) -> Array:
+    """Move rows from canvas to picture coordinates; drop faces cut by a tile's inner edge."""
+    x0, y0, x1, y1 = canvas.inner
+    whole = (
+        (rows[:, 0] > x0 + _EDGE_PX)
+        & (rows[:, 1] > y0 + _EDGE_PX)
+        & (rows[:, 2] < x1 - _EDGE_PX)
+        & (rows[:, 3] < y1 - _EDGE_PX)
+    )
+    rows = rows[whole]
+    points = canvas.to_picture(rows[:, :14].reshape(-1, 7, 2)).reshape(-1, 14)
+    side = np.maximum(rows[:, 2] - rows[:, 0], rows[:, 3] - rows[:, 1])
+    return np.concatenate([points, rows[:, 14:15], side[:, None]], 1).astype(np.float32)
+
+
+def _suppress(rows: Array, threshold: float) -> Array:
+    """Keep the best-scored of overlapping boxes, best first."""
+    if not len(rows):
+        return rows
+    corner_size = np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], 1)
+    keep = cv2.dnn.NMSBoxes(corner_size.tolist(), rows[:, 14].tolist(), threshold, _NMS_IOU)
+    return np.asarray(rows[np.asarray(keep, np.int64).ravel()])
+
+
+def _draw_face(pixels: UInt8, row: Array) -> Canvas:
+    """A square canvas around one face, the face at the size where landmarks are best."""
+    scale = _LOOK_FACE_PX / float(max(row[2] - row[0], row[3] - row[1]))
+    shift = _LOOK_PX / 2 - (row[:2] + row[2:4]) / 2 * scale
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    drawn = warp_affine(pixels, matrix, (_LOOK_PX, _LOOK_PX))
+    return Canvas(drawn, scale, float(shift[0]), float(shift[1]), UNBOUNDED)
+
+
+def _same_face(row: Array, candidates: Array) -> Array | None:
+    """The candidate that overlaps the face most, if any overlaps by half."""
+    if not len(candidates):
+        return None
+    low = np.maximum(row[:2], candidates[:, :2])
+    high = np.minimum(row[2:4], candidates[:, 2:4])
+    shared = np.prod(np.clip(high - low, 0, None), 1)
+    areas = np.prod(candidates[:, 2:4] - candidates[:, :2], 1)
+    iou = shared / (areas + np.prod(row[2:4] - row[:2]) - shared)
+    best = int(np.argmax(iou))
+    return np.asarray(candidates[best]) if iou[best] >= 0.5 else None

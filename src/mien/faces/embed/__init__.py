@@ -1,0 +1,5 @@
+"""Turning aligned faces into templates."""
+
+from mien.faces.embed.protocol import Embedder
+
+__all__ = ["Embedder"]
