@@ -7,11 +7,13 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from mien.core.errors import ConfigError
 
 T = TypeVar("T")
+
+_MUST: Final = "it must be "
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
@@ -57,15 +59,19 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], path: str = "") -> T:
 
 
 def to_mapping(value: Any) -> Any:
-    """The plain form of a dataclass: mappings, lists, strings and numbers; None fields left out."""
+    """The plain form of a dataclass: mappings, lists, strings and numbers.
+
+    A field that is None is left out where None is its default, and kept elsewhere, so that
+    `from_mapping` gives the same dataclass again.
+    """
     if dataclasses.is_dataclass(value):
-        items = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {k: to_mapping(v) for k, v in items if v is not None}
+        items = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {f.name: to_mapping(v) for f, v in items if v is not None or f.default is not None}
     if isinstance(value, Mapping):
         return {str(k): to_mapping(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_mapping(v) for v in value]
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def load_config(kind: type[T], path: Path) -> T:
@@ -101,7 +107,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if hint is Any:
         return value
     if origin is Literal:
-        return _check(value in args, value, path, f"one of {', '.join(map(repr, args))}")
+        is_one = any(type(value) is type(arg) and value == arg for arg in args)  # True == 1
+        return _check(is_one, value, path, f"one of {', '.join(map(repr, args))}")
     if origin in (Union, types.UnionType):
         return _convert_union(args, value, path)
     if dataclasses.is_dataclass(hint):
@@ -139,20 +146,25 @@ def _convert_union(args: tuple[Any, ...], value: Any, path: str) -> Any:
     if value is None and type(None) in args:
         return None
     kinds = [a for a in args if a is not type(None)]
-    for kind in kinds[:-1]:
+    errors = []
+    for kind in kinds:
         try:
             return _convert(kind, value, path)
-        except ConfigError:
-            continue
-    return _convert(kinds[-1], value, path)
+        except ConfigError as err:
+            errors.append(err)
+    deeper = [err for err in errors if err.facts.get("path") != path]
+    if deeper:  # the kind was right, and something inside it wrong
+        raise deeper[-1]
+    raise _wrong(value, path, " or ".join(err.why.removeprefix(_MUST) for err in errors))
 
 
 def _check(ok: bool, value: Any, path: str, wanted: str) -> Any:  # noqa: FBT001
     if not ok:
-        raise ConfigError(
-            what=f"{path} is {value!r}",
-            why=f"it must be {wanted}",
-            mend="correct the value",
-            path=path,
-        )
+        raise _wrong(value, path, wanted)
     return value
+
+
+def _wrong(value: Any, path: str, wanted: str) -> ConfigError:
+    return ConfigError(
+        what=f"{path} is {value!r}", why=_MUST + wanted, mend="correct the value", path=path
+    )

@@ -43,7 +43,8 @@ class MienError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, *, what: str, why: str, mend: str, **facts: object) -> None:
-        super().__init__(what, why, mend)
+        # Not super(): OSError would take the three words for errno, strerror and filename.
+        Exception.__init__(self, what, why, mend)
         self.what = what
         self.why = why
         self.mend = mend
@@ -179,11 +180,20 @@ class ConflictError(MienError):
 
 
 class StorageError(MienError, OSError):
-    """The disk is full, the file is locked or the place is not writable."""
+    """The disk is full, the file is locked or the place is not writable.
+
+    Attributes:
+        errno: The operating system's number, if the fact of that name was given.
+    """
 
     code = "storage"
     status = 507
     exit_code = 9
+
+    def __init__(self, *, what: str, why: str, mend: str, **facts: object) -> None:
+        super().__init__(what=what, why=why, mend=mend, **facts)
+        number = facts.get("errno")
+        self.errno = number if isinstance(number, int) else None
 
 
 class InternalError(MienError):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from mien.core.errors import StorageError
+from mien.core.errors import MienError, StorageError
 
 _HINTS = {
     errno.ENOSPC: ("the disk is full", "free some space and repeat the command"),
@@ -41,6 +41,7 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
 
     Raises:
         StorageError: If the disk is full or the place not writable; ``path`` is then untouched.
+            Errors of the body that concern something else pass through as they are.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,8 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     except OSError as err:
         temporary.unlink(missing_ok=True)
+        if isinstance(err, MienError) or err.filename not in {None, name}:
+            raise  # met by the body, at another file
         raise storage_error(err, path) from err
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Result rows: one JSON object a line, or Parquet, each file naming its schema and version."""
+"""Result rows: one JSON object a line, the first line naming the schema and its version."""
 
 import json
 import math
@@ -56,23 +56,33 @@ def read_jsonl(path: Path, *, schema: str) -> Iterator[dict[str, Any]]:
     """Read records written by `write_jsonl`.
 
     Raises:
-        IntegrityError: If the schema is another one, or a line does not parse.
+        IntegrityError: If the schema is another one or missing, or a line is no JSON object.
     """
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as err:
-                raise IntegrityError(
-                    what=f"line {number} of {path} is not JSON",
-                    why="the file was cut off or edited",
-                    mend="make the file again",
-                ) from err
-            if number > 1:
-                yield row
-            elif row.get("schema") != schema:
-                raise IntegrityError(
-                    what=f"{path} has the schema {row.get('schema')!r}",
-                    why=f"{schema!r} is expected",
-                    mend="make the file again with this version of mien",
-                )
+    with path.open("rb") as file:
+        found = _parse(file.readline(), 1, path).get("schema")
+        if found != schema:
+            raise IntegrityError(
+                what=f"{path} has the schema {found!r}",
+                why=f"{schema!r} is expected",
+                mend="make the file again with this version of mien",
+            )
+        for number, line in enumerate(file, 2):
+            yield _parse(line, number, path)
+
+
+def _parse(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except ValueError as err:
+        raise _broken_line(number, path) from err
+    if not isinstance(row, dict):
+        raise _broken_line(number, path)
+    return row
+
+
+def _broken_line(number: int, path: Path) -> IntegrityError:
+    return IntegrityError(
+        what=f"line {number} of {path} is not a JSON object",
+        why="the file is empty, or was cut off or edited",
+        mend="make the file again",
+    )

@@ -26,7 +26,7 @@ def read_quota(v2: Path = _V2, quota: Path = _V1_QUOTA, period: Path = _V1_PERIO
         if quota.exists() and period.exists():
             limit_us = int(quota.read_text())
             return None if limit_us <= 0 else limit_us / int(period.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return None
     return None
 

@@ -68,7 +68,8 @@ class Box:
         if w <= 0 or h <= 0:
             return 0.0
         shared = w * h
-        return shared / (self.width * self.height + other.width * other.height - shared)
+        union = self.width * self.height + other.width * other.height - shared
+        return shared / union if union > 0 else 0.0
 
     def as_list(self, digits: int = 1) -> list[float]:
         """[x0, y0, x1, y1], rounded, for records."""

@@ -38,7 +38,8 @@ def estimate_poses(landmarks: Array) -> Float32:
         landmarks: (n, 5, 2) pixels, in the order of `core.types.FIVE_POINTS`.
 
     Returns:
-        (n, 3) radians: yaw, pitch, roll as in `core.types.HeadPose`. Degenerate landmarks give nan.
+        (n, 3) radians: yaw, pitch, roll as in `core.types.HeadPose`. Landmarks on one line, or not
+        finite, give nan.
 
     Raises:
         ShapeError: If the shape differs.
@@ -50,18 +51,19 @@ def estimate_poses(landmarks: Array) -> Float32:
             why="head pose needs (n, 5, 2)",
             mend="pass landmarks[None] for one face",
         )
+    known = np.asarray(np.isfinite(points).all((1, 2)))
+    points = np.where(known[:, None, None], points, 0.0)
     model = _FACE_3D - _FACE_3D.mean(0)
     centred = points - points.mean(1, keepdims=True)
     camera = np.einsum("kp,npc->nck", np.linalg.pinv(model), centred)  # n 2 3
-    with np.errstate(invalid="ignore", divide="ignore"):
-        u, singular, vt = np.linalg.svd(camera, full_matrices=False)
-        rows = u @ vt
-        third = np.cross(rows[:, 0], rows[:, 1])
-        yaw = np.arcsin(np.clip(third[:, 0], -1, 1))
-        pitch = np.arctan2(third[:, 1], third[:, 2])
-        roll = np.arctan2(rows[:, 1, 0], rows[:, 0, 0])
+    u, singular, vt = np.linalg.svd(camera, full_matrices=False)
+    rows = u @ vt
+    third = np.cross(rows[:, 0], rows[:, 1])
+    yaw = np.arcsin(np.clip(third[:, 0], -1, 1))
+    pitch = np.arctan2(third[:, 1], third[:, 2])
+    roll = np.arctan2(rows[:, 1, 0], rows[:, 0, 0])
     angles = np.stack([yaw, pitch, roll], 1)
-    angles[singular[:, 1] < 1e-6] = np.nan
+    angles[~known | (singular[:, 1] < 1e-6)] = np.nan
     return angles.astype(np.float32)
 
 

@@ -140,17 +140,18 @@ class QualityTable:
         """For each face, the reasons to refuse it; empty where it passes."""
         yaw, pitch = np.abs(self.column("head_pose_yaw")), np.abs(self.column("head_pose_pitch"))
         light = self.column("luminance_mean")
-        failed = {
-            Reject.SMALL_BOUNDING_BOX: self.column("inter_eye_distance") < gate.min_inter_eye_px,
-            Reject.EXTREME_POSE: (yaw > gate.max_yaw_rad) | (pitch > gate.max_pitch_rad),
-            Reject.LOW_SHARPNESS: self.column("sharpness") < gate.min_sharpness,
-            Reject.LOW_BRIGHTNESS: light < gate.min_luminance,
-            Reject.HIGH_BRIGHTNESS: light > gate.max_luminance,
-            Reject.LOW_CONFIDENCE: self.column("detection_confidence") < gate.min_confidence,
-            Reject.FACE_CUT_OFF: self.column("crop_of_the_face_image") < gate.min_visible,
+        passed = {  # so written that what is not a number does not pass
+            Reject.SMALL_BOUNDING_BOX: self.column("inter_eye_distance") >= gate.min_inter_eye_px,
+            Reject.EXTREME_POSE: (yaw <= gate.max_yaw_rad) & (pitch <= gate.max_pitch_rad),
+            Reject.LOW_SHARPNESS: self.column("sharpness") >= gate.min_sharpness,
+            Reject.LOW_BRIGHTNESS: light >= gate.min_luminance,
+            Reject.HIGH_BRIGHTNESS: light <= gate.max_luminance,
+            Reject.LOW_CONFIDENCE: self.column("detection_confidence") >= gate.min_confidence,
+            Reject.FACE_CUT_OFF: self.column("crop_of_the_face_image") >= gate.min_visible,
         }
         return [
-            tuple(code for code, mask in failed.items() if mask[row]) for row in range(len(self))
+            tuple(code for code, good in passed.items() if not good[row])
+            for row in range(len(self))
         ]
 
 
@@ -193,7 +194,7 @@ def measure_quality(
       standard uses a random forest;
     * dynamic range: Shannon entropy of the luminance histogram, bits;
     * luminance mean and variance of the face, 0-1;
-    * under- and over-exposure: share of pixels below 25 or above 247 of 255;
+    * under- and over-exposure: share of pixels at most 25, or at least 247, of 255;
     * illumination uniformity: overlap of the luminance histograms of both cheeks, 0-1;
     * natural colour: distance of mean a*, b* from skin's range, CIELAB units;
     * crop: share of the face box inside the picture, simplified;
@@ -216,10 +217,11 @@ def measure_quality(
     if n == 0:
         return QualityTable(native, native)
     column = {name: native[:, k] for k, name in enumerate(COMPONENTS)}
+    poses = np.nan_to_num(poses, nan=np.pi / 2)  # a pose that nobody knows is an extreme one
     eyes = np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=1)
     column["inter_eye_distance"][:] = eyes / np.maximum(np.cos(poses[:, 0]), 0.2)
     for k, axis in enumerate(("yaw", "pitch", "roll")):
-        column[f"head_pose_{axis}"][:] = np.nan_to_num(poses[:, k], nan=np.pi / 2)
+        column[f"head_pose_{axis}"][:] = poses[:, k]
     column["crop_of_the_face_image"][:] = _share_inside(np.asarray(boxes), picture_size)
     column["landmark_fit"][:] = residuals
     column["detection_confidence"][:] = confidences
@@ -278,5 +280,6 @@ def _to_scores(native: Array) -> Float32:
             continue
         worst, best = _MAPPING[name]
         values = np.abs(values) if name.startswith("head_pose") else values
-        scores[:, k] = np.clip((values - worst) / (best - worst), 0, 1) * 100
+        share = np.nan_to_num((values - worst) / (best - worst), nan=0.0)
+        scores[:, k] = np.clip(share, 0, 1) * 100
     return scores

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -80,7 +80,15 @@ class Faces:
     def __iter__(self) -> Iterator[Face]:
         return (self.row(k) for k in range(len(self)))
 
-    def __getitem__(self, which: slice | Array | list[int]) -> "Faces":
+    @overload
+    def __getitem__(self, which: int) -> Face: ...
+
+    @overload
+    def __getitem__(self, which: slice | Array | list[int]) -> "Faces": ...
+
+    def __getitem__(self, which: int | slice | Array | list[int]) -> "Face | Faces":
+        if isinstance(which, (int, np.integer)):
+            return self.row(int(which))
         index = np.arange(len(self))[which]
         return replace(
             self,
@@ -166,7 +174,7 @@ class Faces:
         )
 
     def to_columns(self) -> dict[str, Array]:
-        """Flat named columns: box corners, landmarks, score, pose, quality, embedding, track."""
+        """Flat named columns, (n,) each: box corners, score, pose, quality and, if known, track."""
         columns: dict[str, Array] = {}
         for k, name in enumerate(("x0", "y0", "x1", "y1")):
             columns[name] = self.boxes[:, k]
@@ -221,17 +229,18 @@ def _fixed_lists(rows: Array) -> Any:
     return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])
 
 
-def choose_main_face(faces: Faces, size: tuple[int, int]) -> int:
+def choose_main_face(boxes: Array, size: tuple[int, int]) -> int:
     """The face that a portrait is of: large and near the middle.
 
     Args:
-        faces: At least one face.
+        boxes: (n, 4) pixels, at least one.
         size: Width and height of the picture.
 
     Returns:
         Its row. The face minimises its centre's distance from the picture's centre minus half its
-        side, so that of two faces equally far from the middle the larger wins.
+        longer side, so that of two faces equally far from the middle the larger wins.
     """
-    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(1)
     distance = np.linalg.norm(centres - np.array(size) / 2, axis=1)
-    return int(np.argmin(distance - faces.sides / 2))
+    return int(np.argmin(distance - sides / 2))

@@ -6,11 +6,15 @@ nowhere else. Where landmarks come from, and what is warped, is not this module'
 """
 
 import math
+from typing import Final
 
 import cv2
 import numpy as np
 
+from mien.core.errors import RangeError
 from mien.core.types import Array, Float64, UInt8
+
+_WARP_SIDE_PX: Final = 32_766  # OpenCV warps no larger picture
 
 
 def resize(pixels: UInt8, scale: float) -> UInt8:
@@ -44,10 +48,13 @@ def warp_affine(pixels: UInt8, matrix: Array, size: tuple[int, int]) -> UInt8:
 
     Returns:
         (height, width, 3) uint8.
+
+    Raises:
+        RangeError: If the map cannot be inverted or is not finite.
     """
     matrix = np.asarray(matrix, np.float64)
-    factor = int(1 / max(math.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6))
-    if factor >= 2:
+    factor = max(1, int(min(1 / _scale_of(matrix), 1e6)))
+    if factor > 1 or max(pixels.shape[:2]) > _WARP_SIDE_PX:
         pixels, matrix = _reduce(pixels, matrix, size, factor)
     shifted = matrix.copy()
     shifted[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
@@ -56,13 +63,30 @@ def warp_affine(pixels: UInt8, matrix: Array, size: tuple[int, int]) -> UInt8:
 
 
 def invert_affine(matrix: Array) -> Float64:
-    """The inverse of a (2, 3) affine map."""
+    """The inverse of a (2, 3) affine map.
+
+    Raises:
+        RangeError: If it has none, or is not finite.
+    """
+    _scale_of(np.asarray(matrix, np.float64))
     return np.asarray(cv2.invertAffineTransform(np.asarray(matrix, np.float64)), np.float64)
 
 
 def apply_affine(matrix: Array, points: Array) -> Float64:
     """Map points (..., 2) through a (2, 3) affine map."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float64)
+
+
+def _scale_of(matrix: Float64) -> float:
+    """Output pixels per picture pixel, as the root of the change of area; above 0."""
+    area = abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
+    if not np.isfinite(matrix).all() or area == 0:
+        raise RangeError(
+            what=f"the affine map is {matrix.tolist()}",
+            why="it is not finite, or draws the whole picture into a line or point",
+            mend="refuse such faces: see `Alignment.fault`",
+        )
+    return math.sqrt(area)
 
 
 def _reduce(

@@ -7,6 +7,7 @@ and re-enter the layout around each of SFace's 27, which makes it about 2.7 time
 (`python -m benchmarks.engines`). The values stay the same to float rounding.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ def expand_network(source: Path, target: Path, *, split_prelu: bool = False) -> 
     try:
         model = onnx.load(str(source))
         onnx.checker.check_model(model)
-    except Exception as err:
+    except Exception as err:  # onnx and protobuf raise kinds of their own, without a common root
         raise IntegrityError(
             what=f"{source.name} is not a readable ONNX network",
             why="its structure does not parse",
@@ -62,9 +63,11 @@ def _restore_weights(graph: Any) -> None:
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in stored:
             made[node.output[0]] = _dequantise(node, stored)
-        elif node.op_type == "Reshape" and node.input[0] in made:
+        elif node.op_type == "Reshape" and node.input[0] in made and node.input[1] in stored:
+            value = made[node.input[0]]
             shape = numpy_helper.to_array(stored[node.input[1]])
-            made[node.output[0]] = made[node.input[0]].reshape(shape)
+            kept_sides = [side or value.shape[k] for k, side in enumerate(shape)]  # 0: as it was
+            made[node.output[0]] = value.reshape(kept_sides)
         else:
             kept.append(node)
     del graph.node[:]
@@ -76,8 +79,8 @@ def _dequantise(node: Any, stored: dict[str, Any]) -> Array:
     """ONNX ``DequantizeLinear``: (x - zero point) * scale, per tensor, axis or block."""
     parts = [numpy_helper.to_array(stored[name]).astype(np.float32) for name in node.input]
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    axis, block = attributes.get("axis", 1), attributes.get("block_size", 0)
-    x = parts[0]
+    x, block = parts[0], attributes.get("block_size", 0)
+    axis = attributes.get("axis", 1) % max(x.ndim, 1)  # may count from the end
 
     def spread(values: Array) -> Array:
         if block:
@@ -92,11 +95,14 @@ def _dequantise(node: Any, stored: dict[str, Any]) -> Array:
 
 
 def _split_prelu(graph: Any) -> None:
-    """PReLU(x) = a x + (1 - a) ReLU(x), the products as depthwise 1x1 convolutions."""
+    """PReLU(x) = a x + (1 - a) ReLU(x), the products as depthwise 1x1 convolutions.
+
+    Only where the slopes are weights, one a channel of a picture; others stay as they are.
+    """
     stored = {i.name: i for i in graph.initializer}
     nodes = []
     for node in graph.node:
-        if node.op_type != "PRelu":
+        if node.op_type != "PRelu" or not _is_per_channel(stored.get(node.input[1])):
             nodes.append(node)
             continue
         x, out = node.input[0], node.output[0]
@@ -113,6 +119,12 @@ def _split_prelu(graph: Any) -> None:
         ]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _is_per_channel(slope: Any) -> bool:
+    """Whether a weight has the shape (c, 1, 1), with or without a batch axis, and c above 1."""
+    shape = tuple(slope.dims) if slope is not None else ()
+    return len(shape) in {3, 4} and math.prod(shape) == shape[-3] > 1
 
 
 def _drop_unused(graph: Any) -> None:

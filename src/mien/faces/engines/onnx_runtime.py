@@ -27,7 +27,7 @@ class OnnxRuntimeEngine:
             self._session = ort.InferenceSession(
                 str(model), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as err:
+        except Exception as err:  # its errors have no common root but this
             raise IntegrityError(
                 what=f"{model.name} cannot be loaded ({type(err).__name__})",
                 why="it is not a network that ONNX Runtime can run",

@@ -37,7 +37,11 @@ class OpenVinoEngine:
             ) from err
         self.threads = threads
         self._local = threading.local()
-        self._names = [output.get_any_name() for output in self._compiled.outputs]
+        # A tensor may bear several names; the result node's is the one of the ONNX file.
+        self._names = [
+            output.get_node().get_friendly_name().removesuffix("/sink_port_0")
+            for output in self._compiled.outputs
+        ]
 
     def run(self, batch: Float32) -> dict[str, Float32]:
         """See `Engine.run`."""

@@ -1,0 +1,1 @@
+"""How embedders are measured. Recognition itself lives in `mien.faces` and `mien.gallery`."""

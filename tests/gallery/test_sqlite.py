@@ -1,0 +1,292 @@
+"""The default store: the common contract, and what only a file can suffer."""
+
+import multiprocessing
+import resource
+import sqlite3
+import stat
+
+import numpy as np
+import pytest
+from contracts.gallery_index import DIM, GalleryIndexContract, crowd, template, unit
+
+from mien.core.errors import IntegrityError, InternalError, MissingError, StorageError
+from mien.gallery import _database
+from mien.gallery import sqlite as module
+from mien.gallery.index import Count
+from mien.gallery.sqlite import SqliteIndex
+
+
+def make(path, **options) -> SqliteIndex:
+    index = SqliteIndex(path, **options)
+    index.create("toy", DIM)
+    return index
+
+
+def reopen(path) -> SqliteIndex:
+    index = SqliteIndex(path)
+    index.open()
+    return index
+
+
+class TestSqliteIndex(GalleryIndexContract):
+    def make(self, tmp_path):
+        return make(tmp_path / "people.gallery")
+
+
+class TestSqliteIndexWithMatrixFile(GalleryIndexContract):
+    """The same, with the matrix written after every change."""
+
+    @pytest.fixture(autouse=True)
+    def write_at_once(self, monkeypatch):
+        monkeypatch.setattr(module, "_TAIL_ROWS", 0)
+
+    def make(self, tmp_path):
+        return make(tmp_path / "people.gallery")
+
+
+class TestSqliteIndexInt8(GalleryIndexContract):
+    def make(self, tmp_path):
+        return make(tmp_path / "people.gallery", precision="int8")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "people.gallery"
+
+
+def test_everything_is_there_after_opening_again(path):
+    index = make(path)
+    index.upsert(crowd(20))
+    index.close()
+    again = reopen(path)
+    assert again.count() == Count(20, 20)
+    assert again.search(unit(7)[None], 1)[0][0].face_id == "f7"
+    assert again.verify() == []
+    again.close()
+
+
+def test_only_the_owner_can_read_it(path):
+    make(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_large_galleries_are_searched_in_a_mapped_file(path, monkeypatch):
+    monkeypatch.setattr(module, "_TAIL_ROWS", 10)
+    index = make(path)
+    index.upsert(crowd(50))
+    index.search(unit(0)[None], 1)
+    assert index.matrix_path.stat().st_size >= 50 * DIM * 4
+    assert stat.S_IMODE(index.matrix_path.stat().st_mode) == 0o600
+    index.upsert([template("late", "late", unit(500))])
+    assert index.search(unit(500)[None], 1)[0][0].face_id == "late"
+    assert index.search(unit(49)[None], 1)[0][0].face_id == "f49"
+    assert index.verify() == []
+    index.close()
+    again = reopen(path)
+    assert again.search(unit(500)[None], 1)[0][0].face_id == "late"
+    again.close()
+
+
+def test_a_deleted_template_is_in_no_file(path, monkeypatch):
+    monkeypatch.setattr(module, "_TAIL_ROWS", 0)
+    index = make(path)
+    index.upsert(crowd(30))
+    index.search(unit(0)[None], 1)
+    secret = unit(11).tobytes()
+    files = lambda: b"".join(f.read_bytes() for f in path.parent.iterdir())  # noqa: E731
+    assert secret in files()
+    index.delete(["f11"])
+    assert secret not in files()
+    index.search(unit(0)[None], 1)
+    assert secret not in files()
+    index.close()
+
+
+def test_a_damaged_matrix_is_made_again(path, monkeypatch):
+    monkeypatch.setattr(module, "_TAIL_ROWS", 0)
+    index = make(path)
+    index.upsert(crowd(30))
+    index.search(unit(0)[None], 1)
+    index.close()
+    index.matrix_path.write_bytes(index.matrix_path.read_bytes()[:-100])
+    again = reopen(path)
+    assert again.search(unit(29)[None], 1)[0][0].face_id == "f29"
+    assert again.verify() == []
+    again.close()
+
+
+def test_verify_finds_a_matrix_that_differs(path, monkeypatch):
+    monkeypatch.setattr(module, "_TAIL_ROWS", 0)
+    index = make(path)
+    index.upsert(crowd(30))
+    index.search(unit(0)[None], 1)
+    index.close()
+    data = bytearray(index.matrix_path.read_bytes())
+    data[-DIM * 4 :] = unit(77).tobytes()
+    index.matrix_path.write_bytes(data)
+    again = reopen(path)
+    assert again.verify() == ["template 30 differs in the matrix"]
+    again.close()
+
+
+def test_verify_finds_a_changed_template(path):
+    index = make(path)
+    index.upsert(crowd(3))
+    index.close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE faces SET vector = ? WHERE face_id = 'f1'", (2 * unit(1),))
+        raw.execute("UPDATE faces SET vector = x'00' WHERE face_id = 'f2'")
+    raw.close()
+    again = reopen(path)
+    with pytest.raises(IntegrityError, match="template of face f2 is cut off"):
+        again.get(["f2"])
+    faults = again.verify()
+    assert any("cut off" in fault for fault in faults)
+    again.close()
+
+
+def test_two_processes_see_each_others_changes(path):
+    one = make(path)
+    two = reopen(path)
+    one.upsert(crowd(5))
+    assert two.search(unit(4)[None], 1)[0][0].face_id == "f4"
+    two.delete(["f4"])
+    assert one.search(unit(4)[None], 1)[0][0].face_id != "f4"
+    one.close()
+    two.close()
+
+
+def test_a_second_writer_waits_and_then_says_why(path, monkeypatch):
+    monkeypatch.setattr(_database, "_WAIT_S", 0.2)
+    index = make(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match="another process is writing to it; wait"):
+        index.upsert(crowd(1))
+    other.execute("ROLLBACK")
+    other.close()
+    index.upsert(crowd(1))
+    assert index.count().faces == 1
+    index.close()
+
+
+def _fill_until_full(path, answers):
+    """In a process of its own: files may not grow beyond 300 kB, as on a full disk."""
+    index = reopen(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    stored = 0
+    try:
+        for k in range(10_000):
+            index.upsert([template(f"f{k}", f"p{k}", unit(k))])
+            stored += 1
+    except StorageError as err:
+        answers.put((stored, str(err)))
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(path):
+    make(path).close()
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=_fill_until_full, args=(path, answers))
+    process.start()
+    stored, words = answers.get(timeout=120)
+    process.join()
+    assert "disk is full" in words
+    assert "nothing of the change was stored" in words
+    again = reopen(path)
+    assert again.count().faces == stored > 10
+    assert again.verify() == []
+    again.close()
+
+
+def _enrol_and_die(path):
+    import os
+
+    index = reopen(path)
+    for k in range(100):
+        index.upsert([template(f"f{k}", f"p{k}", unit(k))])
+    os._exit(9)
+
+
+def test_a_killed_process_loses_nothing_that_was_acknowledged(path):
+    make(path).close()
+    process = multiprocessing.get_context("spawn").Process(target=_enrol_and_die, args=(path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    again = reopen(path)
+    assert again.count().faces == 100
+    assert again.verify() == []
+    again.close()
+
+
+def test_a_missing_gallery_says_how_to_make_one(path):
+    with pytest.raises(MissingError, match="no gallery at .*; nobody .*mien enrol"):
+        SqliteIndex(path).open()
+
+
+def test_another_file_is_no_gallery(path):
+    path.write_bytes(b"this is not a database, but it is long enough to be looked at" * 20)
+    with pytest.raises(IntegrityError, match="damaged or no gallery"):
+        SqliteIndex(path).open()
+
+
+def test_another_database_is_no_gallery(path):
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE things (a)")
+    raw.close()
+    with pytest.raises(IntegrityError, match="not a gallery of this version of mien"):
+        SqliteIndex(path).open()
+
+
+def test_a_place_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        make(tmp_path / "file" / "people.gallery")
+
+
+def test_a_closed_gallery_says_so(path):
+    index = make(path)
+    index.close()
+    with pytest.raises(InternalError, match="the gallery is closed"):
+        index.count()
+
+
+def test_notes_are_kept_and_replaced(path):
+    index = make(path)
+    assert index.read_note("calibration") is None
+    index.write_note("calibration", "{}")
+    index.write_note("calibration", '{"a": 1}')
+    index.close()
+    again = reopen(path)
+    assert again.read_note("calibration") == '{"a": 1}'
+    again.close()
+
+
+def test_people_are_listed_by_name(path):
+    index = make(path)
+    index.upsert(crowd(5, per_person=2))
+    assert index.people() == [("person 0", 2), ("person 1", 2), ("person 2", 1)]
+    index.close()
+
+
+def test_a_digest_finds_its_templates(path):
+    index = make(path)
+    rows = crowd(3)
+    index.upsert(rows)
+    assert [one.face_id for one in index.find_digest(rows[1].digest)] == ["f1"]
+    assert index.find_digest("0" * 64) == []
+    index.close()
+
+
+def test_scores_are_the_same_in_memory_and_in_the_file(path, monkeypatch):
+    index = make(path)
+    index.upsert(crowd(40))
+    query = unit(123)[None]
+    memory = index.search(query, 40)[0]
+    monkeypatch.setattr(module, "_TAIL_ROWS", 0)
+    index.upsert([template("one more", "x", -unit(123))])
+    mapped = index.search(query, 40)[0]
+    assert [hit.face_id for hit in memory] == [hit.face_id for hit in mapped]
+    assert np.allclose([h.score for h in memory], [h.score for h in mapped], atol=1e-6)
+    index.close()
