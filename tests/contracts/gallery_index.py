@@ -36,9 +36,7 @@ def template(face_id: str, person: str, vector: np.ndarray) -> Template:
 
 
 def crowd(count: int, per_person: int = 1) -> list[Template]:
-    return [
-        template(f"f{k}", f"person {k // per_person}", unit(k)) for k in range(count)
-    ]
+    return [template(f"f{k}", f"person {k // per_person}", unit(k)) for k in range(count)]
 
 
 class GalleryIndexContract:

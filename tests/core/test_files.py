@@ -2,7 +2,6 @@ import errno
 import hashlib
 import os
 import stat
-import tempfile
 import threading
 from pathlib import Path
 
@@ -38,6 +37,22 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"new"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize(("is_private", "mode"), [(False, 0o644), (True, 0o600)])
+def test_others_may_read_unless_the_file_is_private(
+    tmp_path: Path, is_private: bool, mode: int
+) -> None:
+    before = os.umask(0o022)
+    try:
+        with write_atomically(tmp_path / "a.bin", private=is_private) as file:
+            file.write(b"new")
+            (temporary,) = tmp_path.iterdir()
+            assert stat.S_IMODE(temporary.stat().st_mode) == mode
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == mode
+
+
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt("mine")])
 def test_the_old_file_stays_when_the_body_raises(old: Path, error: BaseException) -> None:
     def write() -> None:
@@ -70,14 +85,13 @@ def test_the_old_file_stays_when_the_disk_fills_at_the_end(
 def test_the_old_file_stays_when_the_kernel_says_that_the_disk_is_full(
     old: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    real = tempfile.mkstemp
+    real = os.open
 
-    def on_a_full_disk(**where: object) -> tuple[int, str]:
-        handle, name = real(**where)
-        os.close(handle)
-        return os.open("/dev/full", os.O_WRONLY), name
+    def on_a_full_disk(path: Path, flags: int, mode: int) -> int:
+        os.close(real(path, flags, mode))
+        return real("/dev/full", os.O_WRONLY)
 
-    monkeypatch.setattr(tempfile, "mkstemp", on_a_full_disk)
+    monkeypatch.setattr(os, "open", on_a_full_disk)
     with pytest.raises(StorageError, match="the disk is full"), write_atomically(old) as file:
         file.write(bytes(size))
     assert_untouched(old)
@@ -152,10 +166,10 @@ def test_a_folder_without_permission_is_left_alone(old: Path) -> None:
 def test_every_refusal_of_the_system_is_put_in_words(
     number: int, words: str, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StorageError, match=rf"^cannot write .*results\.bin; {words}") as caught:
         write_atomically(old).__enter__()
     assert caught.value.facts == {"errno": number}
@@ -196,3 +210,13 @@ def test_sha256_of_abc_is_the_published_one(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"abc")
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are another system's")
+def test_private_files_are_their_owners_only(tmp_path: Path) -> None:
+    for private, mode in ((True, 0o600), (False, 0o644)):
+        before = os.umask(0o022)
+        with write_atomically(tmp_path / "file", private=private) as file:
+            file.write(b"x")
+        os.umask(before)
+        assert (tmp_path / "file").stat().st_mode & 0o777 == mode

@@ -53,7 +53,9 @@ def plugins(monkeypatch):
     ]
     loads = {"grey": make_grey, "broken": make_broken}
     monkeypatch.setattr(EntryPoint, "load", lambda self: loads[self.name])
-    monkeypatch.setattr(parts, "entry_points", lambda group: [p for p in points if p.group == group])
+    monkeypatch.setattr(
+        parts, "entry_points", lambda group: [p for p in points if p.group == group]
+    )
 
 
 @pytest.mark.usefixtures("plugins")

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PilImage
-from toys.pictures import encode, orientation_exif
 
 from mien.core.errors import MediaError
 from mien.faces.parts import PipelineConfig
 from mien.faces.pipeline import FacePipeline, Failed, Ok
 from mien.faces.quality import QualityGate, Reject
 from mien.media.image import load_image
+from toys.pictures import encode, orientation_exif
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "embeddings.json").read_text())
 SAME = 0.9999

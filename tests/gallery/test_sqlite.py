@@ -7,8 +7,8 @@ import stat
 
 import numpy as np
 import pytest
-from contracts.gallery_index import DIM, GalleryIndexContract, crowd, template, unit
 
+from contracts.gallery_index import DIM, GalleryIndexContract, crowd, template, unit
 from mien.core.errors import IntegrityError, InternalError, MissingError, StorageError
 from mien.gallery import _database
 from mien.gallery import sqlite as module

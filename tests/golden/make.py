@@ -12,9 +12,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from toys.portraits import PORTRAITS, portrait_path  # noqa: E402
-
-from mien.faces.pipeline import FacePipeline  # noqa: E402
+from mien.faces.pipeline import FacePipeline
+from toys.portraits import PORTRAITS, portrait_path
 
 GOLDEN = Path(__file__).with_name("embeddings.json")
 

@@ -18,9 +18,7 @@ Fpir = Annotated[
     float,
     typer.Option(help="Tolerated share of unknown faces that are named, 0-1."),
 ]
-Provider = Annotated[
-    str, typer.Option(help="Engine: onnxruntime, or openvino (extra 'fast').")
-]
+Provider = Annotated[str, typer.Option(help="Engine: onnxruntime, or openvino (extra 'fast').")]
 EmbedderName = Annotated[
     str, typer.Option("--embedder", help="sface, dlib (extra 'dlib'), or a plug-in's name.")
 ]
@@ -38,7 +36,7 @@ Licence = Annotated[
 ]
 Int8 = Annotated[
     bool,
-    typer.Option("--int8", help="Search 8-bit codes, then compare the best exactly (extra 'fast')."),
+    typer.Option("--int8", help="Search 8-bit codes, compare the best exactly (extra 'fast')."),
 ]
 
 

@@ -49,8 +49,8 @@ def _show_version(*, wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(  # noqa: FBT001
-        False,  # noqa: FBT003
+    version: bool = typer.Option(
+        False,
         "--version",
         help="Show the version and end.",
         is_eager=True,

@@ -36,9 +36,7 @@ def recognition(
     listed = read_pairs(pairs)
     pipeline = open_pipeline(provider=provider, embedder=embedder, min_face=min_face)
     with progress("embedding", quiet=json) as advance:
-        report = evaluate_verification(
-            pipeline, listed, images, workers=workers, progress=advance
-        )
+        report = evaluate_verification(pipeline, listed, images, workers=workers, progress=advance)
     if rows:
         write_jsonl(rows, report.rows(), schema="mien.verification/1")
     record = report.as_record()

@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +30,12 @@ def storage_error(err: OSError, path: Path) -> StorageError:
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[IO[bytes]]:
+def write_atomically(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary neighbour for writing; on success it becomes ``path`` in one step.
 
     Args:
         path: Where the file shall stand. Missing parent folders are made.
+        private: Whether only its owner may read it, as is due to templates.
 
     Yields:
         A binary file.
@@ -45,10 +46,9 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        handle, temporary = _open_beside(path, 0o600 if private else 0o666)
     except OSError as err:
         raise storage_error(err, path) from err
-    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -57,12 +57,19 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     except OSError as err:
         temporary.unlink(missing_ok=True)
-        if isinstance(err, MienError) or err.filename not in {None, name}:
+        if isinstance(err, MienError) or err.filename not in {None, str(temporary)}:
             raise  # met by the body, at another file
         raise storage_error(err, path) from err
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_beside(path: Path, mode: int) -> tuple[int, Path]:
+    """A new file in the same folder, open for writing; the user's mask applies to its mode."""
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.open(temporary, flags, mode), temporary
 
 
 def sha256_of(path: Path) -> str:

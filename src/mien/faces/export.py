@@ -82,9 +82,7 @@ class EmbeddingExport:
         log = {
             "contract": self._contract,
             "pictures": [outcome.source for outcome in outcomes],
-            "without_face": sum(
-                isinstance(o, Ok) and len(o.analysis.faces) == 0 for o in outcomes
-            ),
+            "without_face": sum(isinstance(o, Ok) and len(o.analysis.faces) == 0 for o in outcomes),
             "failed": [
                 {"path": o.source, "error": o.error.as_record()}
                 for o in outcomes
@@ -113,7 +111,8 @@ class EmbeddingExport:
                 writer.write_table(table)
                 rows += table.num_rows
             if writer is None:
-                pq.write_table(_table("", Faces.none()), file)
+                nothing = _table("", Faces.none().with_contract(self._contract))
+                pq.write_table(nothing, file)
             else:
                 writer.close()
         shutil.rmtree(self.folder)

@@ -124,6 +124,10 @@ class Faces:
         """The same faces with their tracks."""
         return replace(self, track_ids=track_ids)
 
+    def with_contract(self, contract: str) -> "Faces":
+        """The same faces, said to be of a pipeline."""
+        return replace(self, contract=contract)
+
     def with_embeddings(self, embeddings: Float32, contract: str) -> "Faces":
         """The same faces with their templates."""
         return replace(self, embeddings=embeddings, contract=contract)

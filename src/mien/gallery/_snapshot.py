@@ -39,7 +39,7 @@ def write_snapshot(path: Path, store_id: str, numbers: Ints, rows: Float32) -> N
         StorageError: If it cannot be written.
     """
     header = {"store": store_id, "rows": len(rows), "dim": int(rows.shape[1])}
-    with write_atomically(path) as file:
+    with write_atomically(path, private=True) as file:
         file.write(_MAGIC + json.dumps(header).encode().ljust(_HEADER_BYTES - len(_MAGIC)))
         file.write(np.ascontiguousarray(numbers, np.int64).tobytes())
         file.write(np.ascontiguousarray(rows, np.float32).tobytes())

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from mien.gallery.search import Precision
 
 from mien.core.errors import (
     ConflictError,
@@ -34,6 +33,7 @@ from mien.gallery.decide import (
     point_for_fpir,
 )
 from mien.gallery.index import Count, Template
+from mien.gallery.search import Precision
 from mien.gallery.sqlite import SqliteIndex
 
 DEFAULT_FPIR: Final = 0.01

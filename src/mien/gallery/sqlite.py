@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from mien.gallery.search import ExactSearch, Precision, open_search
 
 from mien.core.errors import ConflictError, IdentityMissingError, IntegrityError, InternalError
 from mien.core.log import logger
@@ -21,6 +20,7 @@ from mien.core.types import Array, Float32, Ints
 from mien.gallery._database import create_database, open_database, transaction, typed_errors
 from mien.gallery._snapshot import read_snapshot, write_snapshot
 from mien.gallery.index import Count, Hit, Template, check_queries, check_record, check_templates
+from mien.gallery.search import ExactSearch, Precision, open_search
 
 _TAIL_ROWS: Final = 4096
 _FETCH_ROWS: Final = 10_000

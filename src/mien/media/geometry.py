@@ -53,7 +53,7 @@ def warp_affine(pixels: UInt8, matrix: Array, size: tuple[int, int]) -> UInt8:
         RangeError: If the map cannot be inverted or is not finite.
     """
     matrix = np.asarray(matrix, np.float64)
-    factor = max(1, int(min(1 / _scale_of(matrix), 1e6)))
+    factor = max(1, int(min(1 / _scale_of(matrix) + 1e-9, 1e6)))
     if factor > 1 or max(pixels.shape[:2]) > _WARP_SIDE_PX:
         pixels, matrix = _reduce(pixels, matrix, size, factor)
     shifted = matrix.copy()

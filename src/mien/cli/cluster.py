@@ -1,0 +1,5 @@
+"""``mien cluster``"""
+
+
+def cluster() -> None:
+    """Later"""

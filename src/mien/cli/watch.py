@@ -1,0 +1,5 @@
+"""``mien watch``"""
+
+
+def watch() -> None:
+    """Later"""
