@@ -35,7 +35,7 @@ from mien.faces.parts import open_detector, open_embedder
 from mien.faces.pipeline import FacePipeline
 from mien.faces.quality import QualityGate
 from mien.gallery.gallery import Gallery
-from mien.gallery.watch import FrameResult, Watcher, WatchConfig, film_pipeline
+from mien.gallery.watch import FrameResult, WatchConfig, Watcher, film_pipeline
 from mien.gallery.watch.results import TrackEvent
 from mien.media.folders import find_images
 from mien.media.geometry import warp_affine

@@ -18,13 +18,14 @@ HEAD = """\
 
 <!-- Made by docs/make_cli_page.py from the commands' help texts. Do not edit. -->
 
-Results go to stdout, all else to stderr, so that `mien identify party/ --json > found.jsonl` holds records only. With
-`--json` every command writes one JSON object a line. Exit codes are those of the [errors](errors.md). Without `--gallery` a
-file in your own data folder is used.
+Results go to stdout, all else to stderr, so that `mien identify party/ --json > found.jsonl` keeps
+records only. With `--json` every command writes one JSON object a line. Exit codes are those of the
+[errors](errors.md).
 """
 
 
 def main() -> int:
+    """Write the page, or compare it."""
     page = make_page()
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(page, encoding="utf-8")
@@ -36,6 +37,7 @@ def main() -> int:
 
 
 def make_page() -> str:
+    """The page as the commands would have it now."""
     from mien.cli.app import app
 
     parts = [HEAD]

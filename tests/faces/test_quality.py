@@ -183,7 +183,7 @@ def test_a_doubtful_detection_is_refused_and_costs_points() -> None:
 
 def test_all_faults_of_a_face_are_named() -> None:
     codes = reasons(
-        brightened(0.02),
+        blurred(8) // 50,
         landmarks=GOOD["landmarks"] / 10,
         poses=np.array([[1.3, 0, 0]]),
         confidences=np.array([0.2]),

@@ -71,7 +71,7 @@ class QualityGate:
     min_inter_eye_px: float = 12.0
     max_yaw_rad: float = 1.2
     max_pitch_rad: float = 0.9
-    min_sharpness: float = 0.5
+    min_sharpness: float = 0.35
     min_luminance: float = 0.06
     max_luminance: float = 0.96
     min_confidence: float = 0.6
@@ -97,7 +97,7 @@ class QualityGate:
             min_inter_eye_px=20.0,
             max_yaw_rad=0.8,
             max_pitch_rad=0.6,
-            min_sharpness=1.0,
+            min_sharpness=0.6,
             min_luminance=0.1,
             max_luminance=0.92,
             min_confidence=0.7,

@@ -38,21 +38,27 @@ def _threshold_row(table: CalibrationTable, rate: float) -> list[html.Content | 
     if not found.supported:
         return [asked, html.Cell(refusal_words(table, rate), span=4, is_refusal=True)]
     at = found.threshold
-    missed = table.fnmr_at(at)
     return [
         asked,
         f"{at:.4f}",
         _with_interval(percent(found.fmr), table.fmr_interval_at(at)),
-        _with_interval(
-            f"{'≤ ' if missed.is_upper_bound else ''}{percent(missed.rate)}",
-            table.fnmr_interval_at(at),
-        ),
-        "supported by this sample",
+        _with_interval(_missed(table, at), table.fnmr_interval_at(at)),
+        _whole("supported by this sample"),
     ]
+
+
+def _missed(table: CalibrationTable, threshold: float) -> str:
+    read = table.fnmr_at(threshold)
+    return f"≤\u00a0{percent(read.rate)}" if read.is_upper_bound else percent(read.rate)
 
 
 def _with_interval(value: str, interval: tuple[float, float]) -> html.Html:
     return html.join((value, " ", html.element("span", percent_range(*interval), class_="small")))
+
+
+def _whole(*content: html.Content) -> html.Html:
+    """Words on one line."""
+    return html.element("span", *content, class_="keep")
 
 
 def refusal_words(table: CalibrationTable, rate: float) -> str:
@@ -74,7 +80,10 @@ def galleries_section(table: CalibrationTable) -> html.Html:
         *(html.Column(f"FPIR {percent(rate)}", is_number=True) for rate in ASKED_FPIR),
     ]
     rows: list[list[html.Content | html.Cell]] = [
-        [f"{count(size)} templates", *(_gallery_cell(table, rate, size) for rate in ASKED_FPIR)]
+        [
+            _whole(f"{count(size)} templates"),
+            *(_gallery_cell(table, rate, size) for rate in ASKED_FPIR),
+        ]
         for size in GALLERY_SIZES
     ]
     return html.section(
@@ -82,8 +91,8 @@ def galleries_section(table: CalibrationTable) -> html.Html:
         html.paragraph(
             "A search compares one face with every template, so the same rate of false alarms "
             "needs a higher threshold in a larger gallery. FPIR is the share of searches for "
-            "unknown people that name somebody, reckoned as 1 − (1 − FMR)",
-            html.element("sup", "N"),
+            "unknown people that name somebody, reckoned as ",
+            _whole("1 − (1 − FMR)", html.element("sup", "N")),
             ": the N comparisons are taken as independent, and the true rate is usually lower.",
         ),
         html.table(
@@ -101,7 +110,5 @@ def _gallery_cell(table: CalibrationTable, fpir: float, size: int) -> html.Conte
         asked = fmr_for_fpir(fpir, size)
         needs = html.element("span", f"needs FMR {percent(asked)}", class_="small")
         return html.Cell(html.join(("refused", " ", needs)), is_refusal=True)
-    missed = percent(table.fnmr_at(point.threshold).rate)
-    return html.join(
-        (f"{point.threshold:.4f}", " ", html.element("span", f"misses {missed}", class_="small"))
-    )
+    missed = html.element("span", f"misses {_missed(table, point.threshold)}", class_="small")
+    return html.join((f"{point.threshold:.4f}", " ", missed))

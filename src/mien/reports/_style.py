@@ -4,12 +4,14 @@ from typing import Final
 
 _LIGHT: Final = """
   --paper: #ffffff; --wash: #f6f7f9; --ink: #1b1f24; --quiet: #57616c; --line: #dce1e6;
-  --blue: #0a5ea8; --orange: #b04e05; --warning: #8a5a00; --warning-wash: #fdf6e3;
+  --blue: #0a5ea8; --orange: #b04e05; --shade: #1b1f2433;
+  --warning: #8a5a00; --warning-wash: #fdf6e3;
   --refusal: #b3261e; --refusal-wash: #fdf0ef;"""
 
 _DARK: Final = """
   --paper: #14171a; --wash: #1c2024; --ink: #e7eaed; --quiet: #a4aeb8; --line: #353c43;
-  --blue: #6db5f5; --orange: #f5a25d; --warning: #e9bd5b; --warning-wash: #2a2415;
+  --blue: #6db5f5; --orange: #f5a25d; --shade: #000000b0;
+  --warning: #e9bd5b; --warning-wash: #2a2415;
   --refusal: #f2938c; --refusal-wash: #2d1c1b;"""
 
 STYLE: Final = f"""
@@ -40,19 +42,21 @@ footer::before {{
 }}
 
 .facts {{
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr));
-  gap: 20px 28px; margin: 22px 0 26px;
+  display: grid; grid-template-columns: repeat(4, 1fr); gap: 20px 28px; margin: 22px 0 26px;
 }}
 .facts dt {{ color: var(--quiet); font-size: 0.875rem; }}
 .facts dd {{ margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
 .facts.large dd {{ font-size: 1.45rem; line-height: 1.3; font-weight: 600; }}
 
-.scroll {{ overflow-x: auto; margin: 18px 0 6px; }}
-table {{ border-collapse: collapse; width: 100%; font-size: 0.9375rem; }}
-caption {{
-  caption-side: bottom; text-align: left; color: var(--quiet);
-  font-size: 0.875rem; padding-top: 10px;
+.scroll {{ /* the shadows at the edges say that there is more to the side */
+  overflow-x: auto; overflow-y: hidden;
+  background:
+    linear-gradient(to right, var(--paper) 40%, transparent) left / 36px 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 40%, transparent) right / 36px 100% no-repeat local,
+    linear-gradient(to right, var(--shade), transparent) left / 12px 100% no-repeat scroll,
+    linear-gradient(to left, var(--shade), transparent) right / 12px 100% no-repeat scroll;
 }}
+table {{ border-collapse: collapse; width: 100%; font-size: 0.9375rem; }}
 th, td {{
   padding: 9px 20px 9px 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums;
@@ -66,22 +70,36 @@ thead th {{
 .number {{ text-align: right; white-space: nowrap; }}
 .path {{ overflow-wrap: anywhere; }}
 .small {{ color: var(--quiet); font-size: 0.8125rem; }}
+.keep {{ white-space: nowrap; }}
 .refused {{ color: var(--refusal); }}
-td > .small {{ display: block; line-height: 1.4; }}
+th > .small, td > .small {{ display: block; line-height: 1.4; }}
 
 figure {{ margin: 22px 0 0; }}
+.strip {{ display: flex; flex-wrap: wrap; gap: 20px; margin: 18px 0 26px; }}
+.strip figure {{ margin: 0; flex: 0 1 auto; }}
+.strip img {{ height: 320px; width: auto; max-width: 100%; border-radius: 6px; display: block; }}
+.faces {{ display: flex; flex-wrap: wrap; gap: 12px; }}
+.faces figure {{ margin: 0; width: 112px; }}
+.faces img {{ width: 112px; height: 112px; object-fit: cover; border-radius: 6px; }}
+.faces figcaption {{ font-size: 0.75rem; margin-top: 2px; overflow-wrap: anywhere; }}
+.strip figcaption {{ color: var(--ink); font-weight: 600; }}
 figure svg {{ display: block; width: 100%; height: auto; }}
+.beside svg {{ max-width: 540px; }}
 figcaption {{ color: var(--quiet); font-size: 0.875rem; max-width: 76ch; margin-top: 8px; }}
-@media (min-width: 800px) {{
+@media screen and (min-width: 800px) {{
   .beside {{ display: grid; grid-template-columns: 540px 1fr; gap: 36px; align-items: center; }}
 }}
-@media (max-width: 620px) {{
+@media screen and (max-width: 760px) {{
+  .facts {{ grid-template-columns: 1fr 1fr; gap: 14px 18px; }}
+}}
+@media screen and (max-width: 620px) {{
   main {{ padding-top: 32px; }}
   main, footer {{ padding-left: 16px; padding-right: 16px; }}
   h1 {{ font-size: 1.6rem; }}
   section {{ margin-top: 44px; }}
-  .facts {{ grid-template-columns: 1fr 1fr; gap: 14px 18px; }}
-  figure .scroll > svg {{ min-width: 520px; }}
+  figure svg {{ font-size: 15px; }}
+  figure:not(.beside) .scroll > svg {{ min-width: 470px; }}
+  .photos img, .photos .blank {{ width: 68px; height: 68px; }}
   th, td {{ padding-right: 14px; }}
 }}
 
@@ -131,7 +149,8 @@ figcaption {{ color: var(--quiet); font-size: 0.875rem; max-width: 76ch; margin-
   section {{ margin-top: 28px; }}
   h2, h3, thead {{ break-after: avoid; }}
   figure, tr, .notice, .facts > div {{ break-inside: avoid; }}
-  .scroll {{ overflow: visible; }}
+  .scroll {{ overflow: visible; background: none; }}
+  .beside {{ display: grid; grid-template-columns: 3fr 2fr; gap: 20px; align-items: center; }}
   .pairs {{ grid-template-columns: 1fr 1fr; }}
   .pairs li {{ border: 1px solid var(--line); }}
   .photos img, .photos .blank {{ width: 64px; height: 64px; }}

@@ -143,15 +143,25 @@ def round_ticks(low: float, high: float, *, most: int) -> list[float]:
     return [k * step for k in range(first, last + 1)]
 
 
-def tag(name: str, content: str = "", **attributes: str | float) -> str:
+def tag(name: str, content: str = "", /, **attributes: str | float) -> str:
     """An element; the content is markup, attributes are escaped, underscores become hyphens."""
     head = "".join(f' {k.replace("_", "-")}="{_plain(v)}"' for k, v in attributes.items())
     return f"<{name}{head}>{content}</{name}>" if content else f"<{name}{head}/>"
 
 
-def words(at: Point, text: str, *, anchor: str = "start", **attributes: str | float) -> str:
-    """A line of text, which is escaped."""
+def words(
+    at: Point,
+    text: str,
+    *,
+    anchor: str = "start",
+    halo: bool = False,
+    **attributes: str | float,
+) -> str:
+    """A line of text, which is escaped; a halo sets it apart from what lies behind."""
     attributes.setdefault("fill", QUIET)
+    if halo:
+        paper = "var(--paper, #ffffff)"
+        attributes |= {"stroke": paper, "stroke_width": 4, "paint_order": "stroke"}
     return tag("text", escape(text), x=at[0], y=at[1], text_anchor=anchor, **attributes)
 
 
@@ -209,7 +219,7 @@ def legend(frame: Frame, entries: Sequence[tuple[str, str, str]]) -> str:
         dashed: dict[str, str | float] = {"stroke_dasharray": dashes} if dashes else {}
         parts += [line((x, 14), (x + 26, 14), colour, stroke_width=3, **dashed)]
         parts += [words((x + 34, 18.5), name, fill=INK)]
-        x += 34 + LETTER_PX * len(name) + 26
+        x += 34 + LETTER_PX * len(name) + 40
     return "".join(parts)
 
 

@@ -67,7 +67,7 @@ def render_calibration(
         "Calibration report",
         *body,
         lead=_lead(table.provenance),
-        footer=_footer(table.provenance, shows_photos=pairs is not None),
+        footer=_footer(table.provenance, shows_photos=bool(pairs and photos and thumbnails)),
     )
 
 
@@ -167,13 +167,25 @@ def _summary(table: CalibrationTable, pairs: ScoredPairs | None, n_skipped: int)
             f"{percent(table.confidence)}, {count(provenance.replicates)} draws of people",
         ),
     ]
+    notes = [_headline(table)]
     if pairs is not None:
-        details.insert(2, ("people with 2 photos or more", count(people_with_pairs(pairs))))
+        n_with_pairs = people_with_pairs(pairs)
+        details.insert(2, ("people with 2 photos or more", count(n_with_pairs)))
+        if n_with_pairs < MIN_PEOPLE:
+            notes.append(_few_people(n_with_pairs))
     return html.section(
-        "What was measured",
-        html.facts(measured, large=True),
-        html.facts(details),
-        _headline(table),
+        "What was measured", html.facts(measured, large=True), html.facts(details), *notes
+    )
+
+
+def _few_people(n_with_pairs: int) -> html.Html:
+    return html.notice(
+        "warning",
+        "Few people have two photos",
+        html.paragraph(
+            f"Every FNMR here rests on {count(n_with_pairs)} of the people, and its interval is "
+            f"too narrow. Add second photos until at least {MIN_PEOPLE} people have one."
+        ),
     )
 
 
@@ -265,7 +277,7 @@ def _reading(table: CalibrationTable) -> html.Html:
         html.paragraph(
             html.element("strong", "Score. "),
             "A number from −1 to 1 for how alike two faces look to this pipeline. It is no "
-            "probability: a score of 0.5 does not mean 50 %.",
+            "probability: a score of 0.5 does not mean 50\u00a0%.",
         ),
         html.paragraph(
             html.element("strong", "Threshold. "),

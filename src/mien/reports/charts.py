@@ -163,6 +163,7 @@ def error_rates(thresholds: Sequence[float], fmr: Band, fnmr: Band, *, smallest_
             (start + 6, level - 7),
             f"smallest FMR this sample supports: {percent(smallest_fmr)}",
             fill=INK,
+            halo=True,
         ),
         svg.legend(frame, _RATES),
     ]
@@ -280,7 +281,7 @@ def _lengths(these: str, those: str) -> ShapeError:
 
 def _score_ticks(frame: Frame) -> list[Tick]:
     values = svg.round_ticks(frame.x.low, frame.x.high, most=10)
-    return [Tick(v, f"{v + 0.0:.2f}".removesuffix("0") if v else "0") for v in values]
+    return [Tick(v, f"{v:.2f}".removesuffix("0").replace("-", "−")) for v in values]
 
 
 def _runs(frame: Frame, borders: tuple[float, ...], shares: list[float]) -> list[list[Point]]:

@@ -138,7 +138,8 @@ def run_demo(out: Path, pipeline: FacePipeline) -> DemoResult:
         enrolled = [_enrol(gallery, pipeline, one, out) for one in _references()]
         point = gallery.operating_point(FPIR)
         answered = [_answer(gallery, pipeline, probe, out) for probe in _PROBES]
-    for name in [one.picture for one in (*enrolled, *answered)]:
+    names = [one.picture for one in enrolled] + [one.picture for one in answered]
+    for name in names:
         thumbnails[name] = load_image(out / name).pixels
     result = DemoResult(
         enrolled=tuple(enrolled),

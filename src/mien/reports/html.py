@@ -25,7 +25,7 @@ _VOID: Final = frozenset({"img", "meta", "wbr"})
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """Html that is safe as it stands, such as a chart; whoever makes one vouches for it."""
+    """Markup that is safe as it stands, such as a chart; whoever makes one vouches for it."""
 
     markup: str
 
@@ -63,8 +63,15 @@ class Cell:
 
 
 def escape(content: Content) -> str:
-    """Html of a content: text escaped, also for use in quoted attributes; `Html` as it is."""
-    return content.markup if isinstance(content, Html) else escaping.escape(content, quote=True)
+    r"""Markup of a content: text escaped, also for use in quoted attributes; `Html` as it is.
+
+    Bytes of file names that are no UTF-8 are written like ``\udc80``, so that the page can be
+    encoded.
+    """
+    if isinstance(content, Html):
+        return content.markup
+    text = content.encode("utf-8", "backslashreplace").decode("utf-8")
+    return escaping.escape(text, quote=True)
 
 
 def element(tag: str, *content: Content, **attributes: str | int) -> Html:
@@ -119,7 +126,7 @@ def table(
         columns: Their heads.
         rows: For each column a cell; a `Cell` with a span stands for several. The first of a row
             is its heading.
-        caption: What the table says, shown below it and read out first.
+        caption: What the table says, shown below it.
 
     Raises:
         ShapeError: If a row does not fill the columns.
@@ -129,26 +136,22 @@ def table(
         for c in columns
     ]
     body = [element("tr", *_cells(columns, row)) for row in rows]
-    whole = element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", *heads)),
-        element("tbody", *body),
-    )
-    return _scrolling(whole, caption)
+    head = element("thead", element("tr", *heads))
+    return figure(element("table", head, element("tbody", *body)), caption)
 
 
 def figure(content: Content, caption: str, *, beside: bool = False) -> Html:
     """A chart or picture with its caption.
 
     Args:
-        content: The chart, usually `Html`.
+        content: The chart or table, usually `Html`.
         caption: What it shows, and how to read it.
         beside: Whether the caption stands at the side where there is room, for square charts.
     """
     words = element("figcaption", caption)
-    inside = (_scrolling(content, "chart"), words)
-    return element("figure", *inside, class_="beside") if beside else element("figure", *inside)
+    # It scrolls sideways where the page is narrow, by keyboard too; the caption does not.
+    box = element("div", content, class_="scroll", role="group", aria_label=caption, tabindex=0)
+    return element("figure", box, words, **({"class_": "beside"} if beside else {}))
 
 
 def file_name(path: str) -> Html:
@@ -246,8 +249,3 @@ def _cells(columns: Sequence[Column], row: Sequence[Content | Cell]) -> list[Htm
         made.append(element("th" if at == 0 else "td", cell.content, **attributes))
         at += cell.span
     return made
-
-
-def _scrolling(content: Content, name: str) -> Html:
-    """A box that scrolls sideways, by keyboard too."""
-    return element("div", content, class_="scroll", role="group", aria_label=name, tabindex=0)

@@ -83,7 +83,7 @@ def test_results_and_input_are_left_alone_by_the_next_call(provider: str, toy: P
 @every_provider
 def test_calls_from_four_threads_give_what_calls_in_turn_give(provider: str) -> None:
     engine = open_engine(expanded("sface", split_prelu=False), provider=provider, threads=1)
-    batches = [images(1 + k % 3, 112, 112, seed=k) for k in range(24)]
+    batches = [images(1 + k % 3, 112, 112, seed=k) for k in range(12)]
     in_turn = [engine.run(batch)["fc1"] for batch in batches]
     with ThreadPoolExecutor(4) as pool:
         at_once = list(pool.map(lambda batch: engine.run(batch)["fc1"], batches))

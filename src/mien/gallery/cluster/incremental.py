@@ -36,8 +36,9 @@ class IncrementalClusters:
     """Faces put together by person, a few at a time.
 
     A label, once given, stays: a face changes its label only if two clusters become one (the older
-    label is kept) or after a correction of the user. Labels of the gone are not used again. A call
-    that fails changes nothing. Not safe to call from several threads.
+    label is kept), after a correction, or when `rebuild` is asked for. Labels of the gone are not
+    used again. A call that fails changes nothing; one that succeeds takes time in proportion to
+    all faces, so add many at once. Not safe to call from several threads.
 
     Attributes:
         config: Settings.
@@ -111,8 +112,20 @@ class IncrementalClusters:
         groups = joined.groups(len(self))
         state = replace(old, links=joined)
         for pool in _disturbed(state):
-            state = self._divide(state, pool, groups[pool])
+            state = self._renew(state, pool, groups[pool], force=True)
         self._state = self._settle(state)
+        return _compare(old.labels, self._state.labels)
+
+    def rebuild(self) -> Change:
+        """Put all faces together anew, as if they had come at once.
+
+        What was decided early, on few faces, may change. Corrections hold, and each label stays
+        with most of its faces; others may move.
+        """
+        old = self._state
+        everyone = np.arange(len(self))
+        groups = old.links.groups(len(self))
+        self._state = self._settle(self._renew(old, everyone, groups))
         return _compare(old.labels, self._state.labels)
 
     def _settle(self, state: State) -> State:
@@ -137,13 +150,14 @@ class IncrementalClusters:
             next_label=int(settled.max(initial=state.next_label - 1)) + 1,
         )
 
-    def _divide(self, state: State, pool: Ints, groups: Ints) -> State:
-        """Build the clusters of some rows anew, as few as the links allow.
+    def _renew(self, state: State, pool: Ints, groups: Ints, *, force: bool = False) -> State:
+        """Build the clusters of some rows anew.
 
         Args:
             state: What to change.
             pool: (p,) rows that are whole clusters.
             groups: (p,) equal for rows that must be together.
+            force: Whether to make as few clusters as links allow.
         """
         place = np.full(len(state.faces), -1)
         place[pool] = np.arange(len(pool))
@@ -155,10 +169,10 @@ class IncrementalClusters:
             candidates=candidates,
             cannot=cannot,
             config=self.config,
-            force=True,
+            force=force,
         )
         labels, all_parts = state.labels.copy(), state.parts.copy()
-        first_new = max(state.next_label, int(labels.max()) + 1)
+        first_new = max(state.next_label, int(labels.max(initial=-1)) + 1)
         labels[pool] = _inherit(labels[pool], number_by_first(clusters), first_new)
         all_parts[pool] = pool[_first_rows(parts)]
         return replace(state, labels=labels, parts=all_parts)
@@ -230,7 +244,7 @@ def _inherit(old: Ints, pieces: Ints, first_new: int) -> Ints:
         pieces: (p,) numbers 0 … k-1, each at least once.
         first_new: The smallest label that may be new.
     """
-    labels = np.full(pieces.max() + 1, -1)
+    labels = np.full(pieces.max(initial=-1) + 1, -1)
     for label in np.unique(old)[::-1]:  # the oldest last
         labels[np.bincount(pieces[old == label]).argmax()] = label
     bare = labels < 0

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.core.types import Array, Bools, Float32, Float64, UInt8
-from mien.faces.align import crop_face, fit_alignment
+from mien.faces.align import Alignment, crop_face, fit_alignment
 from mien.faces.detect.protocol import Detections
 from mien.faces.pipeline import FacePipeline
 from mien.faces.pose import estimate_poses
-from mien.faces.quality import QualityGate, Reject, measure_quality
+from mien.faces.quality import QualityGate, QualityTable, Reject, measure_quality
 from mien.media.geometry import resize
 
 
@@ -57,32 +57,37 @@ def take_samples(
         is_wanted: (n,) which of them.
         gate: Quality that a face must have to be embedded.
     """
+    templates = np.full((len(found), pipeline.embedder.dim), np.nan, np.float32)
+    quality = np.zeros(len(found), np.float32)
+    is_embedded = np.zeros(len(found), np.bool_)
+    reasons: list[tuple[Reject, ...]] = [()] * len(found)
     wanted = np.flatnonzero(is_wanted)
-    part = found.take(wanted)
-    alignments = [fit_alignment(points) for points in part.landmarks]
-    table = measure_quality(
+    if wanted.size:
+        part = found.take(wanted)
+        alignments = [fit_alignment(points) for points in part.landmarks]
+        table = _measure(pixels, part, alignments)
+        quality[wanted] = table.unified
+        for row, alignment, rejects in zip(wanted, alignments, table.rejects(gate), strict=True):
+            fault = (Reject.LANDMARKS_UNRELIABLE,) if alignment.fault else ()
+            reasons[row] = fault + rejects
+        good = [k for k, row in enumerate(wanted) if not reasons[row]]
+        crops = [pipeline.embedder.crop(pixels, part.boxes[k], alignments[k]) for k in good]
+        if crops:
+            templates[wanted[good]] = pipeline.embedder.embed(crops)
+            is_embedded[wanted[good]] = True
+    return Samples(templates, quality, is_embedded, tuple(reasons))
+
+
+def _measure(pixels: UInt8, found: Detections, alignments: list[Alignment]) -> QualityTable:
+    return measure_quality(
         [crop_face(pixels, alignment) for alignment in alignments],
-        boxes=part.boxes,
-        landmarks=part.landmarks,
-        poses=estimate_poses(part.landmarks),
+        boxes=found.boxes,
+        landmarks=found.landmarks,
+        poses=estimate_poses(found.landmarks),
         residuals=np.array([alignment.residual for alignment in alignments]),
-        confidences=part.scores,
+        confidences=found.scores,
         picture_size=(pixels.shape[1], pixels.shape[0]),
     )
-    reasons: list[tuple[Reject, ...]] = [()] * len(found)
-    for row, alignment, rejects in zip(wanted, alignments, table.rejects(gate), strict=True):
-        fault = (Reject.LANDMARKS_UNRELIABLE,) if alignment.fault else ()
-        reasons[row] = fault + rejects
-    good = [k for k, row in enumerate(wanted) if not reasons[row]]
-    crops = [pipeline.embedder.crop(pixels, part.boxes[k], alignments[k]) for k in good]
-    templates = np.full((len(found), pipeline.embedder.dim), np.nan, np.float32)
-    if crops:
-        templates[wanted[good]] = pipeline.embedder.embed(crops)
-    quality = np.zeros(len(found), np.float32)
-    quality[wanted] = table.unified
-    is_embedded = np.zeros(len(found), np.bool_)
-    is_embedded[wanted[good]] = True
-    return Samples(templates, quality, is_embedded, tuple(reasons))
 
 
 def hidden_shares(boxes: Array) -> Float64:
