@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: help demo test lint types imports docs bench check clean fuzz golden
+.PHONY: help demo test lint types imports docs bench check clean golden
 
 help:            ## list the verbs
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +43,9 @@ docs: $(VENV)/.dev    ## build the documentation; warnings are errors
 
 bench: $(VENV)/.dev   ## benchmarks; DATA=path to folder-per-person photos with pairs.csv
 	$(BIN)/python -m benchmarks.run --data $(DATA)
+
+golden: $(VENV)/.dev  ## draw the golden embeddings anew, and say what changed
+	$(BIN)/python tests/golden/make.py
 
 check: lint types imports test docs  ## what CI runs
 

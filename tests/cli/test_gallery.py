@@ -48,14 +48,17 @@ def test_a_sound_gallery_verifies(mien, gallery):
     assert answer.rows() == [{"sound": True, "faults": [], "templates": 1}]
 
 
-def test_a_damaged_gallery_does_not(mien, gallery):
+def test_a_damaged_gallery_does_not(mien, gallery, portraits):
     index = SqliteIndex(gallery)
     index.open()
     index._db.execute("UPDATE faces SET vector = zeroblob(512)")
     index.close()
     answer = mien("gallery", "verify", "-g", gallery, "--json")
     assert answer.code == 6
-    assert answer.rows()[0]["faults"] == ["template 1 is not of length 1"]
+    assert "is damaged" in answer.rows()[0]["faults"][0]
+    searched = mien("identify", portraits["obama_2"], "-g", gallery)
+    assert searched.code == 6
+    assert "mien gallery verify" in searched.err
 
 
 def test_something_else_is_no_gallery(mien, tmp_path):

@@ -164,12 +164,19 @@ def test_codes_find_what_float32_finds_to_the_last_bit(rows):
     assert_equal(Int8Search(rows).search(queries, 10), Float32Search(rows).search(queries, 10))
 
 
-def test_codes_made_coarse_by_an_outlier_still_find_the_best():
-    rows = random_rows(4000, 128)
-    rows[7] = np.eye(128, dtype=np.float32)[0]  # the step of all codes becomes 1/127
-    queries = unit(rows[:50] + 0.5 * random_rows(50, 128, seed=3))
-    opened = Int8Search(rows)
-    assert_equal(opened.search(queries, 10), nearest(rows, queries, 10))
+def test_codes_made_coarse_by_outliers_still_find_the_best():
+    exact = np.tile(np.eye(128, dtype=np.float32), (8, 1))  # the step of all codes becomes 1/127
+    rows = np.concatenate([random_rows(3000, 128), exact])
+    queries = np.concatenate([exact[:50], unit(rows[:50] + random_rows(50, 128, seed=3))])
+    with small_blocks():
+        found = Int8Search(rows).search(queries, 20)
+    assert_equal(found, nearest(rows, queries, 20))
+
+
+def test_two_products_of_codes_fit_in_16_bits():
+    largest_query = search._QUERY_ZERO + search._QUERY_LEVELS
+    assert search._QUERY_ZERO >= search._QUERY_LEVELS
+    assert 2 * largest_query * search._ROW_LEVELS < 2**15
 
 
 @both

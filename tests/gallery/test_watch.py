@@ -1,7 +1,7 @@
 """Plays with known truth; the last test is the real pipeline on moving portraits."""
 
+import gc
 import itertools
-import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -229,50 +229,63 @@ def test_the_false_alarm_rate_is_shared_among_the_looks(play, tmp_path: Path) ->
     assert any("look 1 of 8" in reason for reason in events[1].verdict.reasons)
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded_over_a_hundred_thousand_frames(tmp_path: Path) -> None:
-    """People come and go in 15 places, five frames a second, for five and a half hours."""
+    """Two at a time pass by, for two seconds of every eighty, over five and a half hours."""
     rng = np.random.default_rng(7)
-    crowd = [random_face(rng) for _ in range(40)]
-    actors = [
-        Actor(
-            crowd[k % 40],
-            _still(60.0 + 120 * (k % 5), 60.0 + 110 * (k // 5 % 3)),
-            width=lambda t: 60.0,
-            is_seen=lambda t, k=k: int(t / 20) % 97 == k % 97 and t % 20 < 9,
-        )
-        for k in range(97)
-    ]
-    stage = Stage(actors)
+    crowd = [random_face(rng) for _ in range(30)]
+    stage = Stage([])
     pipeline = stage.pipeline()
-    config = WatchConfig(max_samples=6, tracker=TrackerConfig(refresh_s=2.0, max_tracks=8))
+    config = WatchConfig(max_samples=3, tracker=TrackerConfig(refresh_s=0.5))
     pixels = draw_noise()
     opened = closed = most_tracks = most_samples = 0
+    objects: list[int] = []
     with make_gallery(tmp_path / "people.gallery", pipeline, {"Ada": ADA}) as gallery:
         watcher = Watcher(pipeline, gallery, config)
         for index in range(100_000):
+            if index % 400 == 0:
+                chosen = rng.choice(30, 2, replace=False)
+                stage.actors = [
+                    Actor(crowd[k], _still(100.0 + 200 * n)) for n, k in enumerate(chosen)
+                ]
+            elif index % 400 == 10:
+                stage.actors = []
             stage.now_s = index / 5
             result = watcher.update(Frame(pixels, stage.now_s, index))
             opened += sum(e.kind == "opened" for e in result.events)
             closed += sum(e.kind == "closed" for e in result.events)
             most_tracks = max(most_tracks, watcher.held)
             most_samples = max(most_samples, watcher.samples_held)
-            if index == 20_000:
-                tracemalloc.start()
-                begin, _ = tracemalloc.get_traced_memory()
-        end, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        closed += sum(e.kind == "closed" for e in watcher.close())
-    assert opened == closed >= 900
-    assert most_tracks <= 8
-    assert most_samples <= 8 * 6
-    assert end - begin < 1_000_000
+            if index % 20_000 == 199:
+                gc.collect()
+                objects.append(len(gc.get_objects()))
+    assert opened == closed == 500
+    assert most_tracks == 2
+    assert most_samples <= 2 * 3
+    assert objects[-1] - objects[1] < 1000
+
+
+def test_a_crowd_is_held_to_the_number_of_tracks_allowed(play) -> None:
+    stage = Stage(
+        [Actor(random_face(np.random.default_rng(k)), _still(50.0 + 60 * k)) for k in range(9)]
+    )
+    for actor in stage.actors:
+        actor.width = lambda t: 50.0
+    config = WatchConfig(tracker=TrackerConfig(max_tracks=4))
+    _, events = play(stage, 2, config=config)
+    held = most = 0
+    for event in events:
+        held += {"opened": 1, "closed": -1}.get(event.kind, 0)
+        most = max(most, held)
+    assert held == 0
+    assert 1 <= most <= 4
 
 
 def test_an_endless_track_keeps_few_templates_and_few_looks(play) -> None:
     stage = Stage([Actor(ADA, _still(300))])
-    _, events = play(stage, 400, rate_hz=5, config=WatchConfig(max_samples=8))
-    assert events[-1].samples > 500
-    assert events[-1].looks <= 10
+    _, events = play(stage, 150, rate_hz=4, config=WatchConfig(max_samples=8))
+    assert events[-1].samples > 150
+    assert 8 <= events[-1].looks <= 10
 
 
 def test_a_gallery_of_another_pipeline_is_refused(tmp_path: Path) -> None:
@@ -331,30 +344,31 @@ def test_rows_and_marks_tell_the_same(play) -> None:
     assert undecided.as_mark().tone == "neutral"
 
 
-def _moving_portraits(seconds: float) -> tuple[list[Frame], list[list[Box]]]:
-    """Two portraits, 640 x 360, one going right, one going left below it; and where they are."""
+def _moving_portraits(
+    pipeline: FacePipeline, seconds: float
+) -> tuple[list[Frame], list[list[Box]]]:
+    """Two faces of 80 px, one going right, one going left below it; and where they are."""
     rng = np.random.default_rng(0)
-    parts = [
-        (load_image(portrait_path(name)).pixels, scale, centre)
-        for name, scale, centre in (
-            ("obama_1", 0.3, (415.0, 365.0)),
-            ("biden_1", 0.36, (222.0, 300.0)),
-        )
-    ]
+    cuts = []
+    for name in ("obama_1", "biden_1"):
+        photo = load_image(portrait_path(name)).pixels
+        cuts.append((photo, pipeline.detect(portrait_path(name)).row(0).box))
     frames, truth = [], []
     for index in range(round(seconds * 20)):
         t = index / 20
         pixels = np.full((360, 640, 3), 120, np.uint8)
-        places = [(150 + 60 * t, 120.0), (480 - 60 * t, 220.0)]
         boxes = []
-        for (photo, scale, centre), (x, y) in zip(parts, places, strict=True):
-            shift = np.array([90, 90]) - scale * np.array(centre) + np.array([x % 1, y % 1])
-            cut = warp_affine(photo, np.column_stack([scale * np.eye(2), shift]), (180, 180))
-            left, top = int(x) - 90, int(y) - 90
-            pixels[max(0, top) : top + 180, left : left + 180] = cut[max(0, -top) :][
-                : 360 - max(0, top)
-            ]
-            boxes.append(Box(x - 45, y - 60, x + 45, y + 60))
+        for (photo, box), (x, y) in zip(
+            cuts, [(150 + 60 * t, 95), (480 - 60 * t, 255)], strict=True
+        ):
+            scale = 80 / box.height
+            shift = np.array([75 + x % 1, 75]) - scale * np.array(box.centre)
+            matrix = np.column_stack([scale * np.eye(2), shift])
+            pixels[y - 75 : y + 75, int(x) - 75 : int(x) + 75] = warp_affine(
+                photo, matrix, (150, 150)
+            )
+            half = box.width * scale / 2
+            boxes.append(Box(x - half, y - 40, x + half, y + 40))
         noise = rng.normal(0, 3, pixels.shape)
         frames.append(Frame((pixels + noise).clip(0, 255).astype(np.uint8), t, index))
         truth.append(boxes)
@@ -368,7 +382,7 @@ def test_the_real_pipeline_names_moving_portraits(tmp_path: Path) -> None:
         gallery.enrol("Barack Obama", pipeline.analyse(known), pixels=load_image(known).pixels)
         gallery.use_calibration(exact_table(pipeline.contract.id))
         watcher = Watcher(pipeline, gallery)
-        frames, truth = _moving_portraits(1.5)
+        frames, truth = _moving_portraits(pipeline, 1.5)
         results = [watcher.update(frame) for frame in frames]
         events = list(itertools.chain(*(r.events for r in results), watcher.close()))
     assert sorted(_story(events).values()) == [
@@ -380,5 +394,5 @@ def test_the_real_pipeline_names_moving_portraits(tmp_path: Path) -> None:
         for face in result.faces:
             person = face.verdict and face.verdict.person
             at = max(range(2), key=lambda k: Box(*face.box).iou(boxes[k]))
-            assert Box(*face.box).iou(boxes[at]) > 0.4
+            assert Box(*face.box).iou(boxes[at]) > 0.7
             assert person == ("Barack Obama" if at == 0 else None)

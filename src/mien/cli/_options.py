@@ -36,7 +36,7 @@ Licence = Annotated[
 ]
 Int8 = Annotated[
     bool,
-    typer.Option("--int8", help="Search 8-bit codes, compare the best exactly (extra 'fast')."),
+    typer.Option("--int8", help="Search 8-bit codes, then compare the best exactly."),
 ]
 
 

@@ -8,7 +8,6 @@ import typer
 from mien.cli._console import progress, remark, write_line
 from mien.cli._options import (
     EmbedderName,
-    GalleryPath,
     Json,
     MinFace,
     Provider,
@@ -30,7 +29,10 @@ def calibrate(
     table: Annotated[
         Path | None, typer.Option(help="Write the calibration table (JSON) to this file.")
     ] = None,
-    gallery: GalleryPath = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option("--gallery", "-g", help="Keep the table with this gallery as well."),
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the data, for the record.")] = "own photos",
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of the pairs drawn.")] = 0,
     replicates: Annotated[int, typer.Option(help="Bootstrap samples.")] = 200,
@@ -75,7 +77,7 @@ def calibrate(
         skipped=skipped,
         thumbnails=_thumbnails(folder) if photos else None,
     )
-    with write_atomically(out) as file:
+    with write_atomically(out, private=photos) as file:
         file.write(page.encode())
     if table:
         result.save(table)

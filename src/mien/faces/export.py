@@ -1,7 +1,8 @@
 """Templates of large folders as Parquet, resumable after an interruption.
 
 Finished pieces stand in a folder beside the target; a second run skips the pictures in them. At
-the end the pieces become one file, written in one step, and the folder goes.
+the end the pieces become one file, written in one step, and the folder goes. Templates are personal
+data: all of it is readable by its owner only.
 """
 
 import json
@@ -77,7 +78,7 @@ class EmbeddingExport:
         name = _PIECE.format(len(self._logs))
         tables = [_table(o.source, o.analysis.faces) for o in outcomes if isinstance(o, Ok)]
         if tables:
-            with write_atomically(self.folder / f"{name}.parquet") as file:
+            with write_atomically(self.folder / f"{name}.parquet", private=True) as file:
                 pq.write_table(pa.concat_tables(tables), file)
         log = {
             "contract": self._contract,
@@ -104,7 +105,7 @@ class EmbeddingExport:
         import pyarrow.parquet as pq
 
         rows = 0
-        with write_atomically(self.target) as file:
+        with write_atomically(self.target, private=True) as file:
             writer: Any = None
             for table in self._tables():
                 writer = writer or pq.ParquetWriter(file, table.schema)

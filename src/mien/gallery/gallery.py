@@ -88,7 +88,7 @@ class Gallery:
         Args:
             path: Its file.
             contract: The pipeline in use; None to look at the gallery without one.
-            precision: ``"int8"`` for the faster search of large galleries (extra ``fast``).
+            precision: ``"int8"`` for the faster search of large galleries.
 
         Raises:
             MissingError: If there is none.

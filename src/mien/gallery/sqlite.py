@@ -14,9 +14,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from mien.core.errors import ConflictError, IdentityMissingError, IntegrityError, InternalError
+from mien.core.errors import (
+    ConflictError,
+    IdentityMissingError,
+    IntegrityError,
+    InternalError,
+    RangeError,
+)
 from mien.core.log import logger
-from mien.core.types import Array, Float32, Ints
+from mien.core.types import Float32, Ints
 from mien.gallery._database import create_database, open_database, transaction, typed_errors
 from mien.gallery._snapshot import read_snapshot, write_snapshot
 from mien.gallery.index import Count, Hit, Template, check_queries, check_record, check_templates
@@ -52,8 +58,7 @@ class SqliteIndex:
 
         Args:
             path: The gallery's file.
-            precision: ``"int8"`` searches 8-bit codes and compares the best again exactly
-                (extra ``fast``).
+            precision: ``"int8"`` searches 8-bit codes and compares the best again exactly.
         """
         self.path = path
         self._precision: Precision = precision
@@ -232,20 +237,13 @@ class SqliteIndex:
                 for (text,) in self._db.execute("PRAGMA integrity_check")
                 if text != "ok"
             ]
-            try:
-                view = self._current_view()
-            except IntegrityError as err:
-                return [*faults, str(err)]
-            rows = {
-                int(number): part.search.rows[k]
-                for part in view.parts
-                for k, number in enumerate(part.numbers)
-            }
-            stored = self._db.execute("SELECT number, vector FROM faces ORDER BY number")
-            for number, blob in stored:
-                faults += self._row_faults(int(number), bytes(blob), rows.pop(int(number), None))
-            faults += [f"row {number} of the matrix is not in the store" for number in rows]
-            return faults
+            stored = self._db.execute("SELECT face_id, vector FROM faces ORDER BY number")
+            damaged = [
+                fault
+                for face_id, blob in stored
+                for fault in self._template_faults(str(face_id), bytes(blob))
+            ]
+            return [*faults, *damaged] or self._matrix_faults()
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -257,15 +255,27 @@ class SqliteIndex:
             )
         return self._connection
 
-    def _row_faults(self, number: int, blob: bytes, row: Array | None) -> list[str]:
+    def _template_faults(self, face_id: str, blob: bytes) -> list[str]:
         if len(blob) != 4 * self.dim:
-            return [f"template {number} has {len(blob)} bytes, not {4 * self.dim}"]
-        vector = np.frombuffer(blob, "<f4")
-        if not abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) < 1e-3:
-            return [f"template {number} is not of length 1"]
-        if row is None:
-            return [f"template {number} is missing in the matrix"]
-        return [] if np.array_equal(vector, row) else [f"template {number} differs in the matrix"]
+            return [f"the template of face {face_id} is cut off"]
+        length = float(np.linalg.norm(np.frombuffer(blob, "<f4").astype(np.float64)))
+        return [] if abs(length - 1) < 1e-3 else [f"the template of face {face_id} is damaged"]
+
+    def _matrix_faults(self) -> list[str]:
+        """Differences between a sound store and what is searched."""
+        view = self._current_view()
+        rows = {
+            int(number): part.search.rows[k]
+            for part in view.parts
+            for k, number in enumerate(part.numbers)
+        }
+        faults = []
+        stored = self._db.execute("SELECT number, face_id, vector FROM faces ORDER BY number")
+        for number, face_id, blob in stored:
+            row = rows.pop(int(number), None)
+            if row is None or not np.array_equal(np.frombuffer(blob, "<f4"), row):
+                faults.append(f"face {face_id} differs in the matrix")
+        return faults + [f"row {number} of the matrix is not in the store" for number in rows]
 
     def _get_one(self, face_id: str) -> Template:
         found = self._select("WHERE face_id = ?", (face_id,))
@@ -342,7 +352,14 @@ class SqliteIndex:
         return _View(tuple(parts), people)
 
     def _part(self, numbers: Ints, groups: Ints, rows: Float32) -> _Part:
-        return _Part(numbers, groups, open_search(rows, self._precision))
+        try:
+            return _Part(numbers, groups, open_search(rows, self._precision))
+        except RangeError as err:
+            raise IntegrityError(
+                what=f"a stored template is damaged: {err.what}",
+                why="the store was changed by something other than mien, or the disk is failing",
+                mend="run `mien gallery verify`, delete the faces it names, and enrol them again",
+            ) from err
 
     def _mapped(self, numbers: Ints) -> Float32:
         """The rows of the matrix file, if they are the first rows of the store; else none."""

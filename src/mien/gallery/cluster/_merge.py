@@ -61,14 +61,26 @@ class Merger:
         self._heap: list[tuple[float, int, int, int, int]] = []
 
     def run(self) -> None:
-        """Merge the most alike pair of parts, and again, until none reaches the threshold."""
-        for part, others in enumerate(self._near):
-            self._offer(part, sorted(other for other in others if other > part))
+        """Merge the most alike pair of parts, and again, until none reaches the threshold.
+
+        Each part queues the best of its pairs only. When that is found out of date, or refused,
+        the part looks for its best again. So the best pair of all is always at the head: the
+        younger of its parts has seen it, and queues it or a better one.
+        """
+        for part in range(len(self._near)):
+            self._queue_best(part)
         while self._heap:
             _, a, b, version_a, version_b = heapq.heappop(self._heap)
-            current = self._version[a] == version_a and self._version[b] == version_b
-            if current and self._unite(a, b):
-                self._merge(a, b)
+            if self._version[a] != version_a:
+                continue
+            if self._version[b] != version_b:
+                self._queue_best(a)
+            elif self._unite(a, b):
+                self._merge(*sorted((a, b)))
+            else:
+                self._near[a].discard(b)
+                self._near[b].discard(a)
+                self._queue_best(a)
 
     def force(self) -> None:
         """Tie the most alike parts into one cluster, and again, until links forbid the rest."""
@@ -105,12 +117,14 @@ class Merger:
             _redirect(self._apart, keep, gone)
         return True
 
-    def _offer(self, part: int, others: list[int]) -> None:
-        """Queue the pairs of one part that reach the threshold."""
+    def _queue_best(self, part: int) -> None:
+        """Queue the best pair of one part, if it reaches the threshold."""
+        others = sorted(self._near[part])
         scores = self._scores(part, others)
-        for place in np.flatnonzero(scores >= self._threshold).tolist():
-            a, b = sorted((part, others[place]))
-            entry = (-float(scores[place]), a, b, self._version[a], self._version[b])
+        best = int(scores.argmax()) if others else 0
+        if others and scores[best] >= self._threshold:
+            other, versions = others[best], self._version
+            entry = (-float(scores[best]), part, other, versions[part], versions[other])
             heapq.heappush(self._heap, entry)
 
     def _scores(self, part: int, others: list[int]) -> Float64:
@@ -134,7 +148,7 @@ class Merger:
         self.parts[b] = a
         _redirect(self._near, a, b)
         self._redirect_companions(a, b)
-        self._offer(a, sorted(self._near[a]))
+        self._queue_best(a)
 
     def _redirect_companions(self, a: int, b: int) -> None:
         into, gone = self._companions[a], self._companions[b]

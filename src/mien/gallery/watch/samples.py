@@ -91,10 +91,10 @@ def _measure(pixels: UInt8, found: Detections, alignments: list[Alignment]) -> Q
 
 
 def hidden_shares(boxes: Array) -> Float64:
-    """(n,) the largest share of each of (n, 4) boxes that one other box lies over, 0-1."""
+    """(n,) the largest share of each of (n, 4) boxes that one other lies over, 0-1; n >= 1."""
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), 2)
     np.fill_diagonal(shared, 0)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
-    return np.asarray(shared.max(1, initial=0) / areas, np.float64)
+    return np.asarray(shared.max(1) / areas, np.float64)

@@ -160,6 +160,8 @@ class Watcher:
         return self._watched[track_id].event("opened", now_s)
 
     def _gather(self, ids: list[int], found: Detections, samples: Samples, now_s: float) -> None:
+        if not ids:
+            return
         is_clear = hidden_shares(found.boxes) <= self.config.max_covered
         for row, track_id in enumerate(ids):
             if track_id == UNCONFIRMED or not is_clear[row]:

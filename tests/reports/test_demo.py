@@ -1,0 +1,64 @@
+"""The demonstration, from Python."""
+
+import pytest
+
+from mien.core.errors import ConflictError
+from mien.gallery.decide import Decision
+from mien.gallery.gallery import Gallery
+from mien.media.image import load_image
+from mien.reports import demo as module
+from mien.reports.demo import frame_of, run_demo
+
+
+@pytest.fixture(scope="module")
+def result(pipeline, tmp_path_factory):
+    return run_demo(tmp_path_factory.mktemp("demo"), pipeline)
+
+
+def test_the_four_photos_are_decided_rightly(result):
+    decisions = [one.answer.verdict.decision for one in result.answered]
+    assert decisions == [Decision.MATCH, Decision.MATCH, Decision.UNKNOWN]
+    assert result.is_right
+    assert [one.person for one in result.enrolled] == ["Barack Obama", "Eileen Collins"]
+
+
+def test_pictures_and_page_are_written(result):
+    folder = result.report.parent
+    for one in (*result.enrolled, *result.answered):
+        assert load_image(folder / one.picture).height > 400
+    page = result.report.read_text()
+    assert page.count("<img") == 5
+    assert f"{result.point.threshold:.3f}" in page
+    assert "Barack Obama 0." in page
+    assert 'src="http' not in page
+
+
+def test_it_can_be_shown_again_in_the_same_folder(result, pipeline):
+    again = run_demo(result.report.parent, pipeline)
+    assert again.is_right
+    with Gallery.open(result.report.parent / "people.gallery") as gallery:
+        assert gallery.count().faces == 2
+
+
+def test_a_gallery_of_other_people_is_not_replaced(tmp_path, pipeline, portraits):
+    with Gallery.create(tmp_path / "people.gallery", pipeline.contract) as gallery:
+        image = load_image(portraits["biden_1"])
+        gallery.enrol("Joe", pipeline.analyse(image), pixels=image.pixels)
+    with pytest.raises(ConflictError, match="holds people that the demonstration did not enrol"):
+        run_demo(tmp_path, pipeline)
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        assert gallery.count().faces == 1
+
+
+def test_without_the_astronaut_there_is_one_person(tmp_path, pipeline, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    result = run_demo(tmp_path, pipeline)
+    assert [one.person for one in result.enrolled] == ["Barack Obama"]
+    assert result.is_right
+
+
+def test_pictures_can_be_laid_side_by_side(portraits):
+    pixels = [load_image(path).pixels for path in portraits.values()]
+    framed = frame_of(pixels, height_px=200, gap_px=10)
+    assert framed.shape[0] == 200
+    assert framed.shape[1] > 4 * 80
