@@ -1,21 +1,25 @@
 """Are unknown people put together rightly? Ours against DBSCAN, HDBSCAN and Chinese Whispers.
 
-Run ``python -m benchmarks.clustering --data DIR [--out FILE.json] [--cache FILE.npz]``. DIR holds
-``images/`` with a folder for each person. Templates of the main faces are kept in the cache (by
-default ``clustering_templates.npz`` beside ``--out``), so that a second run takes seconds.
+Run ``python -m benchmarks.clustering --data DIR [--strangers DIR] [--out FILE.json]``. DIR holds
+``images/`` with a folder for each person. Templates of the main faces are kept in a folder
+(``--cache``, by default ``clustering_templates`` beside ``--out``), so that a second run is quick.
 
 People are cut in two halves by a seed. Every method is tuned on the first half, by the mean of
-pairwise and B-cubed F over a grid of its settings, and judged on the second. ``default`` is ours
-as it ships. A photo without a face is a cluster of its own for everybody. Intervals come from
-drawing people, 95 %; ``lead`` is the difference of ours (default) from a method on the same draws.
+pairwise and B-cubed F over a grid of its settings, and judged on the second; ``default`` is ours
+as it ships. Clusterings are of photos: one without a face is a cluster of its own for everybody.
+Intervals come from drawing people, 95 %; ``lead`` is the difference of ours (default) from a method
+on the same draws. A draw holds fewer distinct people to be mixed up with, so intervals lie a
+little high.
 
-Further tables, all on the second half but where said:
-
+* ``splits``: the same with several cuts, each half in turn: what is luck of the cut evens out.
+* ``strangers``: photos of other people in the folder, each taken for a person of its own where
+  known people are concerned; pairs of strangers are not judged. Methods are tuned without strangers
+  (a small folder) and, the quick ones, with half of them (a folder as large as the one judged).
 * ``photos``: the prior that faces of one photo are rarely one person. Photos are composed on paper,
   two faces each: of people drawn at random, or of look-alikes (each face with the most similar face
   of another person: families). In 1 % of photos both faces are of one person.
 * ``pieces``: faces that come in 10 and in 100 pieces, before and after `rebuild`.
-* ``scale``: seconds and peak memory on synthetic faces (``--scale 20000``; 0 leaves it out).
+* ``scale``: seconds and peak memory on synthetic faces (``--scale 20000``).
 """
 
 import argparse
@@ -25,79 +29,82 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.clustering_parts import (
+    METHODS,
+    THRESHOLDS,
+    Faces,
+    cut_people,
+    dbscan,
+    draw_faces,
+    embed_folder,
+    goodness,
+    grow,
+    judge,
+    judge_known,
+    label_all,
+    mix,
+    ours,
+    tune,
+)
 from benchmarks.common import machine, write_json
-from mien.core.files import write_atomically
-from mien.core.optional import require
-from mien.core.types import Array, Float32, Float64, Ints
-from mien.faces.pipeline import FacePipeline, Ok
-from mien.gallery.cluster import ClusterConfig, IncrementalClusters, cluster_faces
+from mien.core.types import Ints
+from mien.faces.pipeline import FacePipeline
+from mien.gallery.cluster import ClusterConfig, IncrementalClusters
 from mien.metrics.clustering import clustering_scores
 
-THRESHOLDS = [float(t) for t in np.round(np.arange(0.34, 0.601, 0.01), 2)]
 PENALTIES = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3]
 SAME_PERSON_PHOTOS = 0.01
-COMPOSITIONS = 5
-
-Method = Callable[["Faces", dict[str, Any]], Ints]
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Main faces of photos: templates (NaN without a face), people by number, quality, photos."""
-
-    vectors: Float32
-    people: Ints
-    quality: Float32
-    photos: Ints
-
-    def take(self, rows: Array) -> "Faces":
-        """Some of them."""
-        return Faces(self.vectors[rows], self.people[rows], self.quality[rows], self.photos[rows])
-
-    @property
-    def found(self) -> Array:
-        """(n,) whether the photo has a usable face."""
-        return np.isfinite(self.vectors[:, 0])
+COMPOSITIONS = 20
+ORDERS = 5
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds images/NAME/*.jpg")
     parser.add_argument("--out", type=Path, help="JSON file to write")
-    parser.add_argument("--cache", type=Path, help="templates kept between runs")
+    parser.add_argument("--strangers", type=Path, help="folder of photos of other people")
+    parser.add_argument("--cache", type=Path, help="folder of templates kept between runs")
+    parser.add_argument("--splits", type=int, default=5, help="cuts of people into halves")
     parser.add_argument("--replicates", type=int, default=1000, help="draws of people")
-    parser.add_argument("--scale", type=int, nargs="*", default=[20_000], help="synthetic faces")
+    parser.add_argument("--scale", type=int, nargs="*", default=[], help="synthetic faces")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    default_cache = options.out.parent / "clustering_templates.npz" if options.out else None
-    faces, contract = embed_folder(options.data / "images", options.cache or default_cache)
-    summary = summarise(faces, options) | {"contract": contract, "machine": machine()}
+    cache = options.cache or (options.out and options.out.parent / "clustering_templates")
+    pipeline = FacePipeline.open()
+    faces = embed_folder(pipeline, options.data / "images", cache)
+    strangers = embed_folder(pipeline, options.strangers, cache) if options.strangers else None
+    summary = {"contract": pipeline.contract.id, "machine": machine()}
+    summary |= summarise(faces, strangers, options)
     print_tables(summary)
     if options.out:
         write_json(options.out, summary)
     return 0
 
 
-def summarise(faces: Faces, options: argparse.Namespace) -> dict[str, Any]:
+def summarise(faces: Faces, strangers: Faces | None, options: argparse.Namespace) -> dict[str, Any]:
     first, second = cut_people(faces, options.seed)
+    methods = compare_methods(first, second, options)
+    tuned = {row["name"]: row["settings"] for row in methods}
     return {
         "faces": len(faces.people),
         "without_face": int((~faces.found).sum()),
         "halves": [describe_half(half) for half in (first, second)],
         "seed": options.seed,
         "default": describe_config(ClusterConfig()),
-        "methods": compare_methods(first, second, options),
+        "methods": methods,
+        "splits": compare_splits(faces, options),
+        "strangers": compare_strangers(first, second, strangers, tuned) if strangers else [],
         "thresholds": sweep_thresholds(first),
         "photos": compare_priors(first, second, options),
         "pieces": compare_pieces(second, options.seed),
-        "scale": [measure_scale(n, options.seed) for n in options.scale if n],
+        "scale": [measure_scale(n, options.seed) for n in options.scale],
     }
 
 
@@ -107,131 +114,6 @@ def describe_half(faces: Faces) -> dict[str, int]:
 
 def describe_config(config: ClusterConfig) -> dict[str, float]:
     return {name: getattr(config, name) for name in config.__dataclass_fields__}
-
-
-def embed_folder(images: Path, cache: Path | None) -> tuple[Faces, str]:
-    """Main faces of all photos, each of its own photo, and the id of the pipeline."""
-    pipeline = FacePipeline.open()
-    files = sorted(images.glob("*/*.jpg"))
-    names = [str(file.relative_to(images)) for file in files]
-    people = np.unique([file.parent.name for file in files], return_inverse=True)[1]
-    stored = load_cache(cache, names, pipeline.contract.id)
-    if stored is None:
-        stored = embed_files(pipeline, files)
-        if cache:
-            with write_atomically(cache) as file:
-                contract = pipeline.contract.id
-                np.savez(file, names=names, contract=contract, vectors=stored[0], quality=stored[1])
-    return Faces(stored[0], people, stored[1], np.arange(len(files))), pipeline.contract.id
-
-
-def load_cache(
-    cache: Path | None, names: list[str], contract: str
-) -> tuple[Float32, Float32] | None:
-    if cache is None or not cache.exists():
-        return None
-    with np.load(cache) as kept:
-        fits = kept["names"].tolist() == names and str(kept["contract"]) == contract
-        return (kept["vectors"], kept["quality"]) if fits else None
-
-
-def embed_files(pipeline: FacePipeline, files: list[Path]) -> tuple[Float32, Float32]:
-    vectors = np.full((len(files), pipeline.embedder.dim), np.nan, np.float32)
-    quality = np.zeros(len(files), np.float32)
-    for row, outcome in enumerate(pipeline.analyse_many(files, workers=1, which="main")):
-        if isinstance(outcome, Ok) and len(outcome.analysis.faces):
-            vectors[row] = outcome.analysis.faces.embeddings[0]
-            quality[row] = outcome.analysis.faces.quality.unified[0]
-        if row % 500 == 499:
-            print(f"{row + 1} of {len(files)} photos", file=sys.stderr)
-    return vectors, quality
-
-
-def cut_people(faces: Faces, seed: int) -> tuple[Faces, Faces]:
-    """Two halves without a common person."""
-    everybody = np.random.default_rng(seed).permutation(np.unique(faces.people))
-    first = np.isin(faces.people, everybody[: everybody.size // 2])
-    return faces.take(first), faces.take(~first)
-
-
-def ours(faces: Faces, settings: dict[str, Any]) -> Ints:
-    """Labels of the photos that have a face, as from every `Method`; -1 means alone."""
-    config = replace(ClusterConfig(), **settings)
-    found = faces.take(faces.found)
-    return cluster_faces(found.vectors, found.photos, quality=found.quality, config=config).labels
-
-
-def dbscan(faces: Faces, settings: dict[str, Any]) -> Ints:
-    sklearn = require("sklearn.cluster", extra="cluster")
-    eps, least = 1 - settings["threshold"], settings["min_samples"]
-    found = faces.vectors[faces.found]
-    return sklearn.DBSCAN(eps=eps, min_samples=least, metric="cosine").fit_predict(found)
-
-
-def hdbscan(faces: Faces, settings: dict[str, Any]) -> Ints:
-    """With a floor under distances, so that clusters which part below it are not divided.
-
-    That is what ``cluster_selection_epsilon`` is for; with NumPy 2.4 it raises a TypeError in
-    scikit-learn up to 1.9 (its issue 33219).
-    """
-    sklearn = require("sklearn.cluster", extra="cluster")
-    found = faces.vectors[faces.found].astype(np.float64)
-    method = sklearn.HDBSCAN(
-        metric="precomputed",
-        min_cluster_size=settings["min_cluster_size"],
-        min_samples=settings["min_samples"],
-        cluster_selection_method=settings["selection"],
-        copy=False,
-    )
-    return method.fit_predict(np.maximum(1 - found @ found.T, 1 - settings["threshold"]))
-
-
-def chinese_whispers(faces: Faces, settings: dict[str, Any]) -> Ints:
-    dlib = require("dlib", extra="dlib")
-    found = faces.vectors[faces.found].astype(np.float64)
-    radius = float(np.sqrt(2 - 2 * settings["threshold"]))
-    descriptors = [dlib.vector(row) for row in found]
-    return np.array(dlib.chinese_whispers_clustering(descriptors, radius))
-
-
-def grid(**choices: list[Any]) -> list[dict[str, Any]]:
-    return [dict(zip(choices, row, strict=True)) for row in itertools.product(*choices.values())]
-
-
-METHODS: dict[str, tuple[Method, list[dict[str, Any]]]] = {
-    "ours": (ours, grid(threshold=THRESHOLDS)),
-    "DBSCAN": (dbscan, grid(threshold=THRESHOLDS, min_samples=[1, 2, 3])),
-    "HDBSCAN": (
-        hdbscan,
-        grid(
-            threshold=[1.0, *THRESHOLDS[::2]],  # 1 is a floor of 0
-            min_cluster_size=[2, 3],
-            min_samples=[1, 2, 3],
-            selection=["eom", "leaf"],
-        ),
-    ),
-    "Chinese Whispers": (chinese_whispers, grid(threshold=THRESHOLDS)),
-}
-
-
-def label_all(method: Method, faces: Faces, settings: dict[str, Any]) -> Ints:
-    """Labels of all photos, -1 for those without a face."""
-    labels = np.full(len(faces.people), -1)
-    labels[faces.found] = method(faces, settings)
-    return labels
-
-
-def goodness(people: Ints, labels: Ints) -> float:
-    """What methods are tuned by: the mean of pairwise and B-cubed F."""
-    scores = clustering_scores(people, labels)
-    return (scores.pairwise.f1 + scores.bcubed.f1) / 2
-
-
-def tune(method: Method, choices: list[dict[str, Any]], faces: Faces) -> dict[str, Any]:
-    """The best settings; of equal ones the middle, which is the safest."""
-    results = np.array([goodness(faces.people, label_all(method, faces, c)) for c in choices])
-    best = np.flatnonzero(results >= results.max() - 1e-12)
-    return choices[int(best[len(best) // 2])]
 
 
 def compare_methods(
@@ -251,6 +133,44 @@ def compare_methods(
     return rows
 
 
+def compare_splits(faces: Faces, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Mean pairwise and B-cubed F over several cuts; each half is judged, tuned on the other."""
+    results: dict[str, list[list[float]]] = {"ours, default": [], **{name: [] for name in METHODS}}
+    for k in range(options.splits):
+        halves = cut_people(faces, options.seed + k)
+        for first, second in (halves, halves[::-1]):
+            for name, values in results.items():
+                method, choices = METHODS.get(name, (ours, [{}]))
+                scores = clustering_scores(
+                    second.people, label_all(method, second, tune(method, choices, first))
+                )
+                values.append([scores.pairwise.f1, scores.bcubed.f1])
+    means = {name: np.mean(values, axis=0).tolist() for name, values in results.items()}
+    return [{"name": k, "pairwise_f1": v[0], "bcubed_f1": v[1]} for k, v in means.items()]
+
+
+def compare_strangers(
+    first: Faces, second: Faces, strangers: Faces, tuned: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """How methods fare in a folder that holds many more people than they were tuned on."""
+    half = np.arange(len(strangers.people)) % 2 == 0
+    small, large = (mix(a, strangers.take(b)) for a, b in ((first, half), (second, ~half)))
+    whole = mix(second, strangers)
+    rows = []
+    for name, settings in tuned.items():
+        method, choices = METHODS.get(name, (ours, []))
+        row: dict[str, Any] = {"name": name, "settings": settings}
+        for size, faces in (("half", large), ("all", whole)):
+            row[size] = judge_known(faces.people, label_all(method, faces, settings))
+        if method in {ours, dbscan} and choices:
+            labels = [label_all(method, small, c) for c in choices]
+            best = int(np.argmax([judge_known(small.people, one)[2] for one in labels]))
+            row["settings_retuned"] = choices[best]
+            row["half_retuned"] = judge_known(large.people, label_all(method, large, choices[best]))
+        rows.append(row)
+    return rows
+
+
 def draw_people(people: Ints, options: argparse.Namespace) -> Ints:
     """(r, p) how often each person counts; once in the first row, then as drawn."""
     n = int(people.max()) + 1
@@ -260,51 +180,12 @@ def draw_people(people: Ints, options: argparse.Namespace) -> Ints:
     return np.concatenate([present[None].astype(np.int64), drawn])
 
 
-def judge(people: Ints, labels: Ints, reference: Ints, draws: Ints) -> dict[str, Any]:
-    """Scores with intervals, and the lead that the reference has."""
-    own = np.array([weighted_f(people, labels, weight) for weight in draws])
-    lead = np.array([weighted_f(people, reference, weight) for weight in draws]) - own
-    scores = clustering_scores(people, labels)
-    if not np.allclose(own[0], [scores.pairwise.f1, scores.bcubed.f1]):
-        raise SystemExit("the weighted scores disagree with mien.metrics.clustering")
-    return scores.as_record() | {
-        f"{name}_{what}": np.quantile(values[1:, k], [0.025, 0.975]).tolist()
-        for what, values in (("interval", own), ("lead", lead))
-        for k, name in enumerate(("pairwise", "bcubed"))
-    }
-
-
-def weighted_f(people: Ints, labels: Ints, weight: Ints) -> tuple[float, float]:
-    """Pairwise and B-cubed F when person p counts ``weight[p]`` times.
-
-    A pair of one person counts w times, a pair of two people w·v times; copies of a person are
-    not compared with each other (as in `metrics.subject_bootstrap`).
-    """
-    separate = np.where(labels < 0, labels.max() + 1 + np.arange(labels.size), labels)
-    keys, n = np.unique(people * (separate.max() + 1) + separate, return_counts=True)
-    person, cluster = keys // (separate.max() + 1), keys % (separate.max() + 1)
-    w = weight[person]
-    mass = np.bincount(cluster, w * n)
-    size = np.bincount(people, minlength=weight.size)
-    both = (w * n * (n - 1) / 2).sum()
-    false = ((mass**2).sum() - ((w * n) ** 2).sum()) / 2
-    true = (weight * size * (size - 1) / 2).sum()
-    items = (w * n).sum()
-    others = mass[cluster] - w * n
-    cubed = (w * n * n / (n + others)).sum() / items, (w * n * n / size[person]).sum() / items
-    return harmonic(both / (both + false), both / true), harmonic(*cubed)
-
-
-def harmonic(a: float, b: float) -> float:
-    return float(2 * a * b / (a + b))
-
-
 def sweep_thresholds(faces: Faces) -> list[dict[str, float]]:
     """How goodness depends on our threshold, at once and in ten pieces (first half)."""
     rows = []
     for threshold in THRESHOLDS:
         labels = label_all(ours, faces, {"threshold": threshold})
-        grown = [pieces(faces, 10, seed, threshold)[0] for seed in range(COMPOSITIONS)]
+        grown = [pieces(faces, 10, seed, threshold)[0] for seed in range(ORDERS)]
         rows.append(
             {
                 "threshold": threshold,
@@ -331,7 +212,7 @@ def compare_pieces(faces: Faces, seed: int) -> list[dict[str, Any]]:
     threshold = ClusterConfig().threshold
     rows = []
     for count in (1, 10, 100):
-        results = [pieces(faces, count, seed + k, threshold) for k in range(COMPOSITIONS)]
+        results = [pieces(faces, count, seed + k, threshold) for k in range(ORDERS)]
         grown, rebuilt = np.mean(results, axis=0).tolist()
         rows.append({"pieces": count, "grown": grown, "rebuilt": rebuilt})
     return rows
@@ -413,30 +294,6 @@ def run_scale(name: str, n: int, seed: int) -> dict[str, float]:
     return {"seconds": round(seconds, 2), "peak_mib": round(peak), "goodness": quality}
 
 
-def draw_faces(n: int, seed: int, *, dim: int = 128, likeness: float = 0.6) -> Faces:
-    """People with few and with many faces: a heavy tail, the largest a tenth of all."""
-    rng = np.random.default_rng(seed)
-    sizes = np.minimum(np.ceil(rng.pareto(1.1, n)), n // 10).astype(np.int64)
-    people = np.repeat(np.arange(n), sizes)[:n]
-    centres = unit(rng.standard_normal((n, dim)))
-    noise = unit(rng.standard_normal((n, dim)))
-    vectors = np.sqrt(likeness) * centres[people] + np.sqrt(1 - likeness) * noise
-    order = rng.permutation(n)
-    quality = np.full(n, 100, np.float32)
-    return Faces(unit(vectors)[order].astype(np.float32), people[order], quality, np.arange(n) // 2)
-
-
-def unit(rows: Float64) -> Float64:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def grow(faces: Faces) -> Ints:
-    clusters = IncrementalClusters()
-    for rows in np.array_split(np.arange(len(faces.people)), 10):
-        clusters.add(faces.vectors[rows], faces.photos[rows], quality=faces.quality[rows])
-    return clusters.clustering().labels
-
-
 SCALE: dict[str, Callable[[Faces], Ints]] = {
     "nothing": lambda faces: faces.people,
     "once": lambda faces: ours(faces, {}),
@@ -465,6 +322,16 @@ def print_tables(summary: dict[str, Any]) -> None:
             f"  {row['n_clusters']} clusters of {row['n_people']} people, {row['seconds']:.2f} s, "
             f"adjusted Rand {row['adjusted_rand']:.4f}"
         )
+    print("\nmean over cuts of people: pairwise F, B-cubed F")
+    for row in summary["splits"]:
+        print(f"  {row['name']:16} {row['pairwise_f1']:.4f} {row['bcubed_f1']:.4f}")
+    print("\nstrangers in the folder: pairwise precision, recall, F")
+    for row in summary["strangers"]:
+        for size in ("half", "all", "half_retuned"):
+            if size in row:
+                words = " ".join(f"{value:.4f}" for value in row[size])
+                print(f"  {row['name']:16} {size:12} {words}")
+        print(f"  {'':16} {row['settings']}, retuned {row.get('settings_retuned')}")
     print("\nfirst half, mean of both F by threshold: at once, in ten pieces")
     for row in summary["thresholds"]:
         print(f"  {row['threshold']:.2f}  {row['once']:.4f}  {row['ten_pieces']:.4f}")

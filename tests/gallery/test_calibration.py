@@ -65,8 +65,8 @@ def test_rates_are_those_of_counting_by_hand(sample, table):
     genuine, impostor = count_by_hand(*sample)
     assert (table.n_genuine, table.n_impostor) == (len(genuine), len(impostor))
     for k, cut in enumerate(table.thresholds):
-        assert table.fmr[k] == pytest.approx(np.mean(impostor >= cut), abs=1e-6)
-        assert table.fnmr[k] == pytest.approx(np.mean(genuine < cut), abs=1e-6)
+        assert table.fmr[k] == np.sum(impostor >= cut) / len(impostor)
+        assert table.fnmr[k] == np.sum(genuine < cut) / len(genuine)
 
 
 def test_people_photos_and_pairs_are_counted(sample, table):
@@ -146,13 +146,14 @@ def test_a_supported_rate_gets_the_lowest_threshold_that_keeps_it(sample, table,
     assert np.mean(impostor >= above) <= asked < np.mean(impostor >= below)
 
 
-def test_an_unsupported_rate_gets_the_strictest_threshold_that_is_supported(sample, table):
+def test_an_unsupported_rate_gets_the_strictest_threshold_that_is_supported():
+    crowd = draw_people(41, 3, spread=1.3)  # 3 / 7380 is a rate that rounding would lift
+    table, _ = measure(*crowd)
     found = table.threshold_for(1e-6)
     assert not found.supported
     assert found.fmr == table.smallest_fmr
-    _, impostor = count_by_hand(*sample)
+    _, impostor = count_by_hand(*crowd)
     reached = [int((impostor >= cut).sum()) for cut in table.thresholds]
-    assert 3 in reached  # the least count that the rule of three supports
     assert found.threshold == table.thresholds[reached.index(3)]
     assert table.fmr_at(found.threshold).is_upper_bound
 

@@ -1,5 +1,6 @@
 """The demonstration, from Python."""
 
+import numpy as np
 import pytest
 
 from mien.core.errors import ConflictError
@@ -7,7 +8,7 @@ from mien.gallery.decide import Decision
 from mien.gallery.gallery import Gallery
 from mien.media.image import load_image
 from mien.reports import demo as module
-from mien.reports.demo import frame_of, run_demo
+from mien.reports.demo import cut_portrait, frame_of, run_demo
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +63,13 @@ def test_pictures_can_be_laid_side_by_side(portraits):
     framed = frame_of(pixels, height_px=200, gap_px=10)
     assert framed.shape[0] == 200
     assert framed.shape[1] > 4 * 80
+
+
+@pytest.mark.parametrize("box", [(10, 10, 60, 80), (300, 5, 390, 120), (-20, 200, 90, 330)])
+def test_a_portrait_shows_the_whole_face_in_one_shape(box):
+    picture = np.zeros((400, 400, 3), np.uint8)
+    x0, y0, x1, y1 = (max(0, v) for v in box)
+    picture[y0:y1, x0:x1] = 255
+    cut = cut_portrait(picture, box)
+    assert (cut == 255).all(2).sum() == (x1 - x0) * (y1 - y0)
+    assert cut.shape[1] / cut.shape[0] == pytest.approx(0.8, abs=0.02)

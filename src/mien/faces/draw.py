@@ -53,7 +53,7 @@ def annotate(pixels: UInt8, marks: Sequence[Mark]) -> UInt8:
     draw = ImageDraw.Draw(picture)
     unit = max(picture.size) / 1000
     line = max(1, round(3 * unit))
-    font = ImageFont.load_default(size=max(9.0, 20 * unit))
+    font = ImageFont.load_default(size=max(10.0, 24 * unit))
     for mark in marks:
         draw.rectangle(_inside(mark.box, picture.size), outline=_TONES[mark.tone], width=line)
     for mark in marks:

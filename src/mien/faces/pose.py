@@ -1,7 +1,8 @@
 """Head pose from five landmarks, without a network of its own.
 
-Good to about ten degrees (`python -m benchmarks.quality`): enough to refuse profiles and to prefer
-frontal frames of a track, not enough to measure gaze or attention.
+Angles are exact for the model's own face and degrade with how far a face differs from it; there is
+no ground truth here to say by how much. Enough to refuse profiles and to prefer frontal frames of
+a track, not enough to measure gaze or attention.
 """
 
 from typing import Final

@@ -159,7 +159,7 @@ def _reaching(scores: Array, peaks: Array, bar: Float64) -> tuple[Ints, Ints]:
     """Query and column of every score at or above its query's bar, (b,)."""
     query, tile = np.nonzero(peaks >= bar[:, None])
     values = scores.reshape(len(scores), -1, TILE)[query, tile]
-    pair, offset = np.nonzero(values >= bar[query, None])
+    pair, offset = np.divmod(np.flatnonzero(values >= bar[query, None]), TILE)
     return query[pair], tile[pair] * TILE + offset
 
 

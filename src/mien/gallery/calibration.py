@@ -382,4 +382,5 @@ def calibrate(
 
 
 def _floats(values: Array) -> tuple[float, ...]:
-    return tuple(float(f"{v:.7g}") for v in values)
+    """Unrounded: a rate of exactly 3 / n must not end up above the least one supported."""
+    return tuple(float(v) for v in values)

@@ -75,9 +75,6 @@ thead th {{
 th > .small, td > .small {{ display: block; line-height: 1.4; }}
 
 figure {{ margin: 22px 0 0; }}
-.strip {{ display: flex; flex-wrap: wrap; gap: 20px; margin: 18px 0 26px; }}
-.strip figure {{ margin: 0; flex: 0 1 auto; }}
-.strip img {{ height: 320px; width: auto; max-width: 100%; border-radius: 6px; display: block; }}
 .faces {{ display: flex; flex-wrap: wrap; gap: 12px; }}
 .faces figure {{ margin: 0; width: 112px; }}
 .faces img {{ width: 112px; height: 112px; object-fit: cover; border-radius: 6px; }}

@@ -40,7 +40,8 @@ from mien.reports.html import (
 
 FPIR: Final = 0.01
 _CONSENT: Final = "public figure, official photo in the public domain"
-_THUMBNAIL_PX: Final = 420
+_THUMBNAIL_PX: Final = 720
+_FACE_SHARE: Final = 0.42  # of the portrait's height
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Enrolled:
 
     photo: str
     person: str
-    quality: float
+    box: tuple[float, float, float, float]
     picture: str
 
 
@@ -139,8 +140,9 @@ def run_demo(out: Path, pipeline: FacePipeline) -> DemoResult:
         point = gallery.operating_point(FPIR)
         answered = [_answer(gallery, pipeline, probe, out) for probe in _PROBES]
     names = [one.picture for one in enrolled] + [one.picture for one in answered]
-    for name in names:
-        thumbnails[name] = load_image(out / name).pixels
+    boxes = [one.box for one in enrolled] + [one.answer.box for one in answered]
+    for name, box in zip(names, boxes, strict=True):
+        thumbnails[name] = cut_portrait(load_image(out / name).pixels, box)
     result = DemoResult(
         enrolled=tuple(enrolled),
         answered=tuple(answered),
@@ -200,7 +202,7 @@ def _enrol(
     template = gallery.enrol(person, analysis, pixels=image.pixels, consent=_CONSENT, row=row)
     picture = f"enrolled-{path.stem}.jpg"
     write_picture(out / picture, image.pixels, [Mark(template.box, person, "neutral")])
-    return Enrolled(path.name, person, template.quality, picture)
+    return Enrolled(path.name, person, template.box, picture)
 
 
 def _answer(gallery: Gallery, pipeline: FacePipeline, probe: _Probe, out: Path) -> Answered:
@@ -323,6 +325,22 @@ def _reading(result: DemoResult) -> list[Html]:
             "deserve the care that photographs deserve, and it is not encrypted."
         ),
     ]
+
+
+def cut_portrait(pixels: UInt8, box: tuple[float, float, float, float]) -> UInt8:
+    """The part of a photo that shows a face and its surroundings, four wide by five high.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+        box: The face, x0 y0 x1 y1 pixels.
+    """
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = box
+    high = min((y1 - y0) / _FACE_SHARE, height, width * 5 / 4)
+    wide = high * 4 / 5
+    left = min(max((x0 + x1 - wide) / 2, 0), width - wide)
+    top = min(max((y0 + y1) / 2 - 0.45 * high, 0), height - high)
+    return pixels[round(top) : round(top + high), round(left) : round(left + wide)]
 
 
 def frame_of(pictures: Sequence[UInt8], *, height_px: int = 420, gap_px: int = 12) -> UInt8:

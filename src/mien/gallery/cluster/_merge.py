@@ -119,18 +119,18 @@ class Merger:
 
     def _queue_best(self, part: int) -> None:
         """Queue the best pair of one part, if it reaches the threshold."""
+        if not self._near[part]:
+            return
         others = sorted(self._near[part])
         scores = self._scores(part, others)
-        best = int(scores.argmax()) if others else 0
-        if others and scores[best] >= self._threshold:
+        best = int(scores.argmax())
+        if scores[best] >= self._threshold:
             other, versions = others[best], self._version
             entry = (-float(scores[best]), part, other, versions[part], versions[other])
             heapq.heappush(self._heap, entry)
 
     def _scores(self, part: int, others: list[int]) -> Float64:
-        if not others:
-            return np.zeros(0)
-        rows = np.array(others)
+        rows = np.array(others, np.int64)
         sizes = self._counts[rows]
         scores: Float64 = self._sums[rows] @ self._sums[part] / (sizes * self._counts[part])
         shared = self._companions[part]

@@ -19,7 +19,7 @@ class ClusterConfig:
         neighbours: For each face only so many pairs are looked at, the most alike; at least 1.
     """
 
-    threshold: float = 0.43
+    threshold: float = 0.45
     same_photo_penalty: float = 0.1
     clear_quality: float = 60.0
     neighbours: int = 100

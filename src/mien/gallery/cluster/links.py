@@ -36,10 +36,10 @@ class Links:
         return cls(_pairs_of(must, "must-link"), _pairs_of(cannot, "cannot-link"))
 
     def joined(self, more: "Links") -> "Links":
-        """These links and more."""
-        return Links(
-            np.concatenate([self.must, more.must]), np.concatenate([self.cannot, more.cannot])
-        )
+        """These links and more, each once."""
+        must = np.concatenate([self.must, more.must])
+        cannot = np.concatenate([self.cannot, more.cannot])
+        return Links(np.unique(must, axis=0), np.unique(cannot, axis=0))
 
     def groups(self, n: int) -> Ints:
         """For each of n faces the smallest row that must-links tie it to, directly or not.
