@@ -177,6 +177,13 @@ def test_a_decision_stands_against_looks_within_the_hysteresis(
     assert track.answer == before
 
 
+def test_a_look_within_the_hysteresis_does_not_count_towards_a_correction() -> None:
+    track = _decided(0.1)
+    assert track.look(_verdict(0.42)) is None
+    assert track.look(_verdict(0.5)) is None
+    assert track.look(_verdict(0.5)) == "corrected"
+
+
 def test_one_contradicting_look_between_others_changes_nothing() -> None:
     track = _decided(0.45)
     for score in (0.1, 0.45, 0.1, 0.45):

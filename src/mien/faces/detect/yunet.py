@@ -2,12 +2,12 @@
 
 Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research
 2023; decoding as in OpenCV's ``FaceDetectorYN``. We differ from a single pass in two ways: we look
-at several sizes of the picture (`pyramid`), and faces that stood much smaller or larger in the
-network's input than the size at which its landmarks are best are looked at once more, at that size.
+at several sizes of the picture (`pyramid`), and faces that stood small in the network's input are
+enlarged and looked at once more, for their landmarks (`docs/decisions/0003-alignment.md`).
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -23,15 +23,19 @@ _STRIDES: Final = (8, 16, 32)
 _NMS_IOU: Final = 0.3
 _EDGE_PX: Final = 4.0  # a box this close to a tile's inner edge is cut off
 
-_LOOK_PX: Final = 192  # canvas of the second look
-_LOOK_FACE_PX: Final = 125.0  # face side on it
-_GOOD_PX: Final = (96.0, 256.0)  # face side in the network's input that needs no second look
+_LOOK_BELOW_PX: Final = 96.0  # face side in the network's input under which we look again
+_LOOK_PX: Final = 320  # canvas of the second look
+_LOOK_FACE_PX: Final = 220.0  # face side on it
 _LOOK_SCORE: Final = 0.3
-_BATCH: Final = 16
+_SAME_IOU: Final = 0.5
+_BATCH_PX: Final = 640_000  # canvases of one batch together: four of 384 x 384
+_NOTHING: Final = np.zeros((0, 16), np.float32)
+
+_Key = TypeVar("_Key")
 
 
 class YunetDetector:
-    """YuNet over a picture pyramid, with a second look at very small and very large faces."""
+    """YuNet over a picture pyramid, with a second look at small faces."""
 
     name = "yunet"
     code_version = 1
@@ -73,57 +77,66 @@ class YunetDetector:
         self.fingerprint = f"{weights_sha256[:16]}.{self.code_version}"
 
     def detect(self, images: Sequence[UInt8]) -> list[Detections]:
-        """See `Detector.detect`. Canvases of equal size, of any picture, share a batch."""
-        canvases = [
-            (k, c) for k, im in enumerate(images) for c in draw_canvases(im, self._min_face_px)
-        ]
-        parts = self._look([c for _, c in canvases], self._score_threshold)
-        found: list[list[Array]] = [[] for _ in images]
-        for (k, _), rows in zip(canvases, parts, strict=True):
-            found[k].append(rows)
-        merged = [_suppress(np.concatenate(rows), self._score_threshold) for rows in found]
-        return self._look_again(images, merged)
-
-    def _look(self, canvases: list[Canvas], threshold: float) -> list[Array]:
-        """Rows of 16 a face, in picture coordinates: box, landmarks, score, side in the input."""
-        results: list[Array] = [np.zeros((0, 16), np.float32)] * len(canvases)
-        by_shape: dict[tuple[int, ...], list[int]] = {}
-        for k, canvas in enumerate(canvases):
-            by_shape.setdefault(canvas.pixels.shape, []).append(k)
-        for members in by_shape.values():
-            for start in range(0, len(members), _BATCH):
-                chunk = members[start : start + _BATCH]
-                batch = _as_input([canvases[k].pixels for k in chunk])
-                outputs = self._engine.run(batch)
-                for row, k in enumerate(chunk):
-                    decoded = _decode(outputs, row, batch.shape[3], threshold)
-                    results[k] = _to_picture(decoded, canvases[k])
-        return results
-
-    def _look_again(self, images: Sequence[UInt8], merged: list[Array]) -> list[Detections]:
-        """Measure landmarks again where a face was seen too small or too large."""
-        todo = [
-            (k, i)
-            for k, rows in enumerate(merged)
-            for i, side in enumerate(rows[:, 15])
-            if not _GOOD_PX[0] <= side <= _GOOD_PX[1]
-        ]
-        canvases = [_draw_face(images[k], merged[k][i]) for k, i in todo]
-        for (k, i), rows in zip(todo, self._look(canvases, _LOOK_SCORE), strict=True):
-            same = _same_face(merged[k][i], rows)
-            if same is not None:
-                merged[k][i, :14] = same[:14]
+        """See `Detector.detect`. Canvases of one shape, of any picture, share a batch."""
+        pieces = (
+            (k, canvas)
+            for k, pixels in enumerate(images)
+            for canvas in draw_canvases(pixels, self._min_face_px)
+        )
+        seen: list[list[Array]] = [[_NOTHING] for _ in images]
+        for k, rows in self._look(pieces, self._score_threshold):
+            seen[k].append(rows)
+        found = [_suppress(np.concatenate(rows), self._score_threshold) for rows in seen]
+        self._look_again(images, found)
         return [
-            Detections(rows[:, :4], rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14]) for rows in merged
+            Detections(rows[:, :4], rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14]) for rows in found
         ]
+
+    def _look(
+        self, pieces: Iterable[tuple[_Key, Canvas]], threshold: float
+    ) -> Iterator[tuple[_Key, Array]]:
+        """Rows of 16 a face, in picture coordinates: box, landmarks, score, side in the input.
+
+        Canvases wait until a batch of their shape is full, so that little is in memory at once.
+        """
+        waiting: dict[tuple[int, ...], list[tuple[_Key, Canvas]]] = {}
+        for piece in pieces:
+            shape = piece[1].pixels.shape
+            batch = waiting.setdefault(shape, [])
+            batch.append(piece)
+            if (len(batch) + 1) * shape[0] * shape[1] > _BATCH_PX:
+                yield from self._run(waiting.pop(shape), threshold)
+        for batch in waiting.values():
+            yield from self._run(batch, threshold)
+
+    def _run(
+        self, batch: list[tuple[_Key, Canvas]], threshold: float
+    ) -> Iterator[tuple[_Key, Array]]:
+        outputs = self._engine.run(_as_input([canvas.pixels for _, canvas in batch]))
+        for row, (key, canvas) in enumerate(batch):
+            decoded = _decode(outputs, row, canvas.pixels.shape[1], threshold)
+            yield key, _to_picture(decoded, canvas)
+
+    def _look_again(self, images: Sequence[UInt8], found: list[Array]) -> None:
+        """Give small faces the box and landmarks that are found when they are enlarged."""
+        pieces = (
+            ((k, i), _draw_face(images[k], row))
+            for k, rows in enumerate(found)
+            for i, row in enumerate(rows)
+            if row[15] < _LOOK_BELOW_PX
+        )
+        for (k, i), candidates in self._look(pieces, _LOOK_SCORE):
+            same = _same_face(found[k][i], candidates)
+            if same is not None:
+                found[k][i, :14] = same[:14]
 
 
 def _as_input(canvases: list[UInt8]) -> Float32:
-    """Stack canvases as (b, 3, h, w) float32. The network was trained on BGR, 0-255."""
+    """Canvases of one shape as (b, 3, h, w) float32. The network was trained on BGR, 0-255."""
     batch = np.empty((len(canvases), 3, *canvases[0].shape[:2]), np.float32)
     for row, canvas in enumerate(canvases):
-        for channel in range(3):
-            batch[row, channel] = canvas[:, :, 2 - channel]
+        for channel, plane in enumerate(cv2.split(canvas)):
+            batch[row, 2 - channel] = plane
     return batch
 
 
@@ -180,17 +193,15 @@ def _draw_face(pixels: UInt8, row: Array) -> Canvas:
     shift = _LOOK_PX / 2 - (row[:2] + row[2:4]) / 2 * scale
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     drawn = warp_affine(pixels, matrix, (_LOOK_PX, _LOOK_PX))
-    return Canvas(drawn, scale, float(shift[0]), float(shift[1]), UNBOUNDED)
+    return Canvas(drawn, (scale, scale), (float(shift[0]), float(shift[1])), UNBOUNDED)
 
 
 def _same_face(row: Array, candidates: Array) -> Array | None:
-    """The candidate that overlaps the face most, if any overlaps by half."""
-    if not len(candidates):
-        return None
+    """The best-scored candidate that overlaps the face by half, if there is one."""
     low = np.maximum(row[:2], candidates[:, :2])
     high = np.minimum(row[2:4], candidates[:, 2:4])
     shared = np.prod(np.clip(high - low, 0, None), 1)
     areas = np.prod(candidates[:, 2:4] - candidates[:, :2], 1)
-    iou = shared / (areas + np.prod(row[2:4] - row[:2]) - shared)
-    best = int(np.argmax(iou))
-    return np.asarray(candidates[best]) if iou[best] >= 0.5 else None
+    union = areas + np.prod(row[2:4] - row[:2]) - shared
+    same = candidates[shared >= _SAME_IOU * union]
+    return np.asarray(same[same[:, 14].argmax()]) if len(same) else None

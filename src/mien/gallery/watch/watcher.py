@@ -76,7 +76,7 @@ class Watcher:
         """Begin a film.
 
         Args:
-            pipeline: See `film_pipeline` for parts that keep up with 720 lines.
+            pipeline: One made with `film_pipeline` keeps up with 720 lines.
             gallery: Who is known.
             config: Settings.
 
