@@ -1,7 +1,7 @@
 """Draw the pictures of the documentation with mien itself: ``python docs/make_pictures.py``.
 
-``demo-identify.jpg``: the answered photos of `mien demo`; ``scores.svg``: the score distributions of
-the shipped calibration with the thresholds of two error rates.
+``demo-identify.jpg``: the answered photos of `mien demo`; ``scores.svg``: the score distributions
+of the shipped calibration with the thresholds of two error rates.
 """
 
 import tempfile
@@ -11,9 +11,8 @@ from PIL import Image
 
 from mien.faces.pipeline import FacePipeline
 from mien.gallery.calibration import shipped_table
-from mien.media.image import load_image
 from mien.reports.charts import Mark, histogram
-from mien.reports.demo import cut_portrait, frame_of, run_demo
+from mien.reports.demo import frame_of, run_demo
 
 PICTURES = Path(__file__).with_name("pictures")
 
@@ -24,20 +23,12 @@ def main() -> None:
     pipeline = FacePipeline.open()
     with tempfile.TemporaryDirectory() as folder:
         result = run_demo(Path(folder), pipeline)
-        answered = [
-            cut_portrait(load_image(Path(folder) / one.picture).pixels, one.answer.box)
-            for one in result.answered
-        ]
-    Image.fromarray(frame_of(answered, height_px=420)).save(
-        PICTURES / "demo-identify.jpg", quality=88
-    )
+    framed = frame_of([one.portrait for one in result.answered], height_px=420)
+    Image.fromarray(framed).save(PICTURES / "demo-identify.jpg", quality=88)
     table = shipped_table(pipeline.contract.id)
-    marks = [
-        Mark(table.threshold_for(rate).threshold, f"FMR {rate:g}") for rate in (1e-2, 1e-4)
-    ]
+    marks = [Mark(table.threshold_for(rate).threshold, f"FMR {rate:g}") for rate in (1e-2, 1e-4)]
     chart = histogram(table.edges, table.genuine_counts, table.impostor_counts, marks=marks)
-    svg = chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    (PICTURES / "scores.svg").write_text(svg if "xmlns" not in chart else chart)
+    (PICTURES / "scores.svg").write_text(chart)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ConflictError
+from mien.faces.draw import Mark
 from mien.gallery.decide import Decision
 from mien.gallery.gallery import Gallery
 from mien.media.image import load_image
 from mien.reports import demo as module
-from mien.reports.demo import cut_portrait, frame_of, run_demo
+from mien.reports.demo import draw_portrait, frame_of, run_demo
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,9 @@ def test_a_portrait_shows_the_whole_face_in_one_shape(box):
     picture = np.zeros((400, 400, 3), np.uint8)
     x0, y0, x1, y1 = (max(0, v) for v in box)
     picture[y0:y1, x0:x1] = 255
-    cut = cut_portrait(picture, box)
-    assert (cut == 255).all(2).sum() == (x1 - x0) * (y1 - y0)
-    assert cut.shape[1] / cut.shape[0] == pytest.approx(0.8, abs=0.02)
+    drawn = draw_portrait(picture, Mark(box, ""))
+    assert drawn.shape[0] == 720
+    assert drawn.shape[1] / 720 == pytest.approx(0.8, abs=0.02)
+    white = (drawn > 200).all(2).sum() / drawn[:, :, 0].size
+    whole = (x1 - x0) * (y1 - y0) / ((box[3] - box[1]) / 0.42) ** 2 / 0.8
+    assert white == pytest.approx(whole, rel=0.06)

@@ -17,12 +17,13 @@ import numpy as np
 from mien.core.errors import ConflictError, WeightsMissingError
 from mien.core.files import write_atomically
 from mien.core.types import UInt8
-from mien.faces.draw import Mark
+from mien.faces.draw import Mark, annotate
 from mien.faces.pipeline import FacePipeline
 from mien.faces.quality import QualityGate
 from mien.gallery.decide import Decision, OperatingPoint
 from mien.gallery.gallery import Gallery, Identification
 from mien.gallery.marks import label_of, marks_of, write_picture
+from mien.media.geometry import resize
 from mien.media.image import load_image
 from mien.reports.html import (
     Column,
@@ -40,7 +41,7 @@ from mien.reports.html import (
 
 FPIR: Final = 0.01
 _CONSENT: Final = "public figure, official photo in the public domain"
-_THUMBNAIL_PX: Final = 720
+_PORTRAIT_PX: Final = 720
 _FACE_SHARE: Final = 0.42  # of the portrait's height
 
 
@@ -62,12 +63,19 @@ _PROBES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrolled:
-    """One enrolled photo."""
+    """One enrolled photo.
+
+    Attributes:
+        photo: File name.
+        person: Who it is.
+        picture: File name of the annotated picture.
+        portrait: (h, w, 3) uint8 RGB, the annotated face and its surroundings.
+    """
 
     photo: str
     person: str
-    box: tuple[float, float, float, float]
     picture: str
+    portrait: UInt8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +88,7 @@ class Answered:
         expected: The right answer.
         answer: mien's answer.
         picture: File name of the annotated picture.
+        portrait: (h, w, 3) uint8 RGB, the annotated face and its surroundings.
     """
 
     photo: str
@@ -87,6 +96,7 @@ class Answered:
     expected: Decision
     answer: Identification
     picture: str
+    portrait: UInt8
 
     @property
     def is_right(self) -> bool:
@@ -134,15 +144,10 @@ def run_demo(out: Path, pipeline: FacePipeline) -> DemoResult:
     """
     gallery_path = out / "people.gallery"
     _clear(gallery_path)
-    thumbnails: dict[str, UInt8] = {}
     with Gallery.create(gallery_path, pipeline.contract) as gallery:
         enrolled = [_enrol(gallery, pipeline, one, out) for one in _references()]
         point = gallery.operating_point(FPIR)
         answered = [_answer(gallery, pipeline, probe, out) for probe in _PROBES]
-    names = [one.picture for one in enrolled] + [one.picture for one in answered]
-    boxes = [one.box for one in enrolled] + [one.answer.box for one in answered]
-    for name, box in zip(names, boxes, strict=True):
-        thumbnails[name] = cut_portrait(load_image(out / name).pixels, box)
     result = DemoResult(
         enrolled=tuple(enrolled),
         answered=tuple(answered),
@@ -151,7 +156,7 @@ def run_demo(out: Path, pipeline: FacePipeline) -> DemoResult:
         report=out / "report.html",
     )
     with write_atomically(result.report) as file:
-        file.write(render_demo(result, thumbnails).encode())
+        file.write(render_demo(result).encode())
     return result
 
 
@@ -201,8 +206,9 @@ def _enrol(
     row = analysis.main_face()
     template = gallery.enrol(person, analysis, pixels=image.pixels, consent=_CONSENT, row=row)
     picture = f"enrolled-{path.stem}.jpg"
-    write_picture(out / picture, image.pixels, [Mark(template.box, person, "neutral")])
-    return Enrolled(path.name, person, template.box, picture)
+    mark = Mark(template.box, person, "neutral")
+    write_picture(out / picture, image.pixels, [mark])
+    return Enrolled(path.name, person, picture, draw_portrait(image.pixels, mark))
 
 
 def _answer(gallery: Gallery, pipeline: FacePipeline, probe: _Probe, out: Path) -> Answered:
@@ -216,17 +222,14 @@ def _answer(gallery: Gallery, pipeline: FacePipeline, probe: _Probe, out: Path) 
             mend="run `mien doctor`, and clear the weight cache that it names",
         )
     picture = f"identified-{Path(probe.photo).stem}.jpg"
-    write_picture(out / picture, image.pixels, marks_of(answers))
-    return Answered(probe.photo, probe.shows, probe.expected, answers[0], picture)
+    marks = marks_of(answers)
+    write_picture(out / picture, image.pixels, marks)
+    portrait = draw_portrait(image.pixels, marks[0])
+    return Answered(probe.photo, probe.shows, probe.expected, answers[0], picture, portrait)
 
 
-def render_demo(result: DemoResult, pictures: dict[str, UInt8]) -> str:
-    """The page of a demonstration.
-
-    Args:
-        result: What it showed.
-        pictures: Annotated pictures, (h, w, 3) uint8 RGB, by file name.
-    """
+def render_demo(result: DemoResult) -> str:
+    """The page of a demonstration."""
     right = sum(one.is_right for one in result.answered)
     point = result.point
     summary = facts(
@@ -242,10 +245,10 @@ def render_demo(result: DemoResult, pictures: dict[str, UInt8]) -> str:
     if right < len(result.answered):
         parts.append(notice("warning", "An answer is wrong. ", "See the table below."))
     parts += [
-        section("Who is known", _strip([(e.person, e.picture) for e in result.enrolled], pictures)),
+        section("Who is known", _strip([(e.person, e.portrait) for e in result.enrolled])),
         section(
             "Who is on these photos?",
-            _strip([(label_of(a.answer.verdict), a.picture) for a in result.answered], pictures),
+            _strip([(label_of(a.answer.verdict), a.portrait) for a in result.answered]),
             _answers_table(result.answered),
         ),
         section("How to read this", *_reading(result)),
@@ -260,15 +263,15 @@ def render_demo(result: DemoResult, pictures: dict[str, UInt8]) -> str:
     )
 
 
-def _strip(items: Sequence[tuple[str, str]], pictures: dict[str, UInt8]) -> Html:
+def _strip(items: Sequence[tuple[str, UInt8]]) -> Html:
     """Pictures side by side, each with its words below."""
     figures = [
         element(
             "figure",
-            thumbnail(pictures[name], words, side_px=_THUMBNAIL_PX),
+            thumbnail(portrait, words, side_px=_PORTRAIT_PX),
             element("figcaption", words),
         )
-        for words, name in items
+        for words, portrait in items
     ]
     return element("div", join(figures), class_="strip")
 
@@ -327,20 +330,28 @@ def _reading(result: DemoResult) -> list[Html]:
     ]
 
 
-def cut_portrait(pixels: UInt8, box: tuple[float, float, float, float]) -> UInt8:
+def draw_portrait(pixels: UInt8, mark: Mark) -> UInt8:
     """The part of a photo that shows a face and its surroundings, four wide by five high.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
-        box: The face, x0 y0 x1 y1 pixels.
+        mark: The face in the photo, and its label.
+
+    Returns:
+        (720, about 576, 3) uint8 RGB, annotated; less wide if the photo is narrow.
     """
     height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = box
+    x0, y0, x1, y1 = mark.box
     high = min((y1 - y0) / _FACE_SHARE, height, width * 5 / 4)
     wide = high * 4 / 5
     left = min(max((x0 + x1 - wide) / 2, 0), width - wide)
     top = min(max((y0 + y1) / 2 - 0.45 * high, 0), height - high)
-    return pixels[round(top) : round(top + high), round(left) : round(left + wide)]
+    part = pixels[round(top) : round(top + high), round(left) : round(left + wide)]
+    scale = _PORTRAIT_PX / part.shape[0]
+    corner = round(left), round(top)
+    box = [(v - corner[k % 2]) * scale for k, v in enumerate(mark.box)]
+    shifted = Mark((box[0], box[1], box[2], box[3]), mark.label, mark.tone)
+    return annotate(resize(part, scale), [shifted])
 
 
 def frame_of(pictures: Sequence[UInt8], *, height_px: int = 420, gap_px: int = 12) -> UInt8:
@@ -351,8 +362,6 @@ def frame_of(pictures: Sequence[UInt8], *, height_px: int = 420, gap_px: int = 1
         height_px: Height of the result.
         gap_px: White between them.
     """
-    from mien.media.geometry import resize
-
     scaled = [resize(one, height_px / one.shape[0])[:height_px] for one in pictures]
     white = np.full((height_px, gap_px, 3), 255, np.uint8)
     parts: list[UInt8] = []
