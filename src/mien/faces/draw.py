@@ -36,7 +36,7 @@ class Mark:
     tone: Tone = "neutral"
 
 
-def annotate(pixels: UInt8, marks: Sequence[Mark]) -> UInt8:
+def annotate(pixels: UInt8, marks: Sequence[Mark], *, scale: float = 1.0) -> UInt8:
     """Draw frames and labels on a copy of a picture.
 
     Lines and letters grow with the picture, so that they look alike on 300 and 6,000 pixels.
@@ -45,13 +45,14 @@ def annotate(pixels: UInt8, marks: Sequence[Mark]) -> UInt8:
     Args:
         pixels: (h, w, 3) uint8 RGB.
         marks: What to draw; later ones lie on top.
+        scale: Size of lines and letters, relative to the usual.
 
     Returns:
         (h, w, 3) uint8 RGB.
     """
     picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
-    unit = max(picture.size) / 1000
+    unit = max(picture.size) / 1000 * scale
     line = max(1, round(3 * unit))
     font = ImageFont.load_default(size=max(10.0, 24 * unit))
     for mark in marks:

@@ -351,7 +351,7 @@ def draw_portrait(pixels: UInt8, mark: Mark) -> UInt8:
     corner = round(left), round(top)
     box = [(v - corner[k % 2]) * scale for k, v in enumerate(mark.box)]
     shifted = Mark((box[0], box[1], box[2], box[3]), mark.label, mark.tone)
-    return annotate(resize(part, scale), [shifted])
+    return annotate(resize(part, scale), [shifted], scale=1.8)
 
 
 def frame_of(pictures: Sequence[UInt8], *, height_px: int = 420, gap_px: int = 12) -> UInt8:
