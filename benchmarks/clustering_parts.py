@@ -8,16 +8,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mien.core.files import write_atomically
 from mien.core.optional import require
-from mien.core.types import Array, Float32, Float64, Ints
+from mien.core.types import Array, Float32, Float64, Ints, UInt8
 from mien.faces.pipeline import FacePipeline, Ok
 from mien.gallery.cluster import ClusterConfig, IncrementalClusters, cluster_faces
+from mien.media.image import load_image
 from mien.metrics.clustering import clustering_scores
 
 THRESHOLDS = [float(t) for t in np.round(np.arange(0.34, 0.601, 0.01), 2)]
+Harm = Callable[[UInt8, np.random.Generator], UInt8]
 Method = Callable[["Faces", dict[str, Any]], Ints]
 
 
@@ -40,35 +43,58 @@ class Faces:
         return np.isfinite(self.vectors[:, 0])
 
 
-def embed_folder(pipeline: FacePipeline, images: Path, cache: Path | None) -> Faces:
+def embed_folder(
+    pipeline: FacePipeline, images: Path, cache: Path | None, *, harm: Harm | None = None
+) -> Faces:
     """Main faces of all photos, each of its own photo; people are named by their folders."""
     files = sorted(images.rglob("*.jpg"))
     names = [str(file.relative_to(images)) for file in files]
     people = np.unique([file.parent.name for file in files], return_inverse=True)[1]
-    digest = sha256("\n".join([pipeline.contract.id, *names]).encode()).hexdigest()[:16]
-    store = cache / f"{digest}.npz" if cache else None
+    key = "\n".join([pipeline.contract.id, str(harm is not None), *names])
+    store = cache / f"{sha256(key.encode()).hexdigest()[:16]}.npz" if cache else None
     if store and store.exists():
         with np.load(store) as kept:
             vectors, quality = kept["vectors"], kept["quality"]
     else:
-        vectors, quality = embed_files(pipeline, files)
+        vectors, quality = embed_files(pipeline, files, harm)
         if store:
             store.parent.mkdir(parents=True, exist_ok=True)
+            (store.parent / ".gitignore").write_text("*\n")  # templates of people: never committed
             with write_atomically(store) as file:
                 np.savez(file, vectors=vectors, quality=quality)
     return Faces(vectors, people, quality, np.arange(len(files)))
 
 
-def embed_files(pipeline: FacePipeline, files: list[Path]) -> tuple[Float32, Float32]:
+def embed_files(
+    pipeline: FacePipeline, files: list[Path], harm: Harm | None
+) -> tuple[Float32, Float32]:
+    """(n, d) templates and (n,) qualities; NaN and 0 where there is no usable face."""
     vectors = np.full((len(files), pipeline.embedder.dim), np.nan, np.float32)
     quality = np.zeros(len(files), np.float32)
-    for row, outcome in enumerate(pipeline.analyse_many(files, workers=1, which="main")):
+    rng = np.random.default_rng(0)
+    sources = (harm(load_image(file).pixels, rng) for file in files) if harm else files
+    for row, outcome in enumerate(pipeline.analyse_many(sources, workers=1, which="main")):
         if isinstance(outcome, Ok) and len(outcome.analysis.faces):
             vectors[row] = outcome.analysis.faces.embeddings[0]
             quality[row] = outcome.analysis.faces.quality.unified[0]
         if row % 500 == 499:
             print(f"{row + 1} of {len(files)} photos", file=sys.stderr)
     return vectors, quality
+
+
+def harm(pixels: UInt8, rng: np.random.Generator) -> UInt8:
+    """A fifth of photos made small, a tenth blurred, a tenth dark and noisy."""
+    kind, (height, width) = rng.integers(10), pixels.shape[:2]
+    if kind < 2:
+        factor = rng.uniform(4, 8)
+        small = cv2.resize(pixels, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    if kind == 2:
+        return cv2.GaussianBlur(pixels, (0, 0), rng.uniform(2.5, 5))
+    if kind == 3:
+        dark = pixels * rng.uniform(0.08, 0.2) + rng.normal(0, 6, pixels.shape)
+        return np.clip(dark, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def cut_people(faces: Faces, seed: int) -> tuple[Faces, Faces]:

@@ -42,7 +42,7 @@ from mien.metrics.folds import FoldAccuracy, assign_folds, fold_accuracy
 from mien.metrics.verification import eer, tar_at_far
 
 FOLDS = 10
-FARS = (1e-2, 1e-3)
+FARS = (1e-2, 1e-3, 1e-4)
 SAVE_EVERY = 200
 TIMED_FACES = 20
 
@@ -198,7 +198,7 @@ def judge(
     systems = dict(zip([*options.embedders, "fused"], [*apart.T, fused], strict=True))
     draws = draw_tars(list(systems.values()), pairs, options.replicates, options.seed)
     table = {
-        name: judge_system(scores, pairs, draws[:, k], draws[:, 0])
+        name: judge_system(scores, apart[:, 0], pairs.same, draws[:, [k, 0]])
         for k, (name, scores) in enumerate(systems.items())
     }
     if with_accuracy:
@@ -261,16 +261,17 @@ def draw_tars(systems: list[Float64], pairs: Pairs, replicates: int, seed: int) 
     return np.array(tars)
 
 
-def judge_system(scores: Float64, pairs: Pairs, own: Float64, first: Float64) -> dict[str, Any]:
-    genuine, impostor = scores[pairs.same], scores[~pairs.same]
+def judge_system(scores: Float64, first: Float64, same: Bools, draws: Float64) -> dict[str, Any]:
+    """Rates of one system, and its gain over the first; ``draws`` (r, 2, rates) are of both."""
     rows = []
     for k, far in enumerate(FARS):
-        point = tar_at_far(genuine, impostor, far).as_record()
-        low, high = np.quantile(own[:, k], [0.025, 0.975])
-        gain_low, gain_high = np.quantile(own[:, k] - first[:, k], [0.025, 0.975])
-        bounds = {"low": low, "high": high, "gain_low": gain_low, "gain_high": gain_high}
-        rows.append(point | {name: float(value) for name, value in bounds.items()})
-    return {"eer": eer(genuine, impostor).rate, "tar": rows}
+        point = tar_at_far(scores[same], scores[~same], far)
+        gain = point.tar - tar_at_far(first[same], first[~same], far).tar
+        low, high = np.quantile(draws[:, 0, k], [0.025, 0.975])
+        gain_low, gain_high = np.quantile(draws[:, 0, k] - draws[:, 1, k], [0.025, 0.975])
+        row = {"low": low, "high": high, "gain": gain, "gain_low": gain_low, "gain_high": gain_high}
+        rows.append(point.as_record() | {name: float(value) for name, value in row.items()})
+    return {"eer": eer(scores[same], scores[~same]).rate, "tar": rows}
 
 
 def describe_accuracy(accuracy: FoldAccuracy, first: FoldAccuracy) -> dict[str, Any]:
@@ -296,12 +297,16 @@ def print_tables(summary: dict[str, Any]) -> None:
         for system, row in protocol["systems"].items():
             print(f"  {system:8} EER {row['eer']:7.3%}{accuracy_words(row)}")
             for point in row["tar"]:
-                print(
-                    f"    TAR at FAR {point['far_asked']:g}: {point['tar']:7.2%} "
-                    f"[{point['low']:.2%}, {point['high']:.2%}], "
-                    f"gain [{point['gain_low']:+.2%}, {point['gain_high']:+.2%}]"
-                    + (f"; not supported: {point['reason']}" if not point["supported"] else "")
-                )
+                print(f"    {tar_words(point)}")
+
+
+def tar_words(point: dict[str, Any]) -> str:
+    return (
+        f"TAR at FAR {point['far_asked']:g}: {point['tar']:7.2%} "
+        f"[{point['low']:.2%}, {point['high']:.2%}], gain {point['gain']:+.2%} "
+        f"[{point['gain_low']:+.2%}, {point['gain_high']:+.2%}]"
+        + ("" if point["supported"] else "  too few impostors for this rate")
+    )
 
 
 def accuracy_words(row: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def enrol(gallery, pipeline, portraits):
 def scene(portraits):
     picture = PilImage.new("RGB", (1100, 600), (90, 110, 130))
     picture.paste(PilImage.open(portraits["obama_3"]).resize((400, 600)), (350, 0))
-    picture.paste(PilImage.open(portraits["biden_1"]).resize((132, 300)), (0, 300))
+    picture.paste(PilImage.open(portraits["biden_1"]).resize((220, 500)), (0, 100))
     return np.asarray(picture)
 
 

@@ -76,4 +76,4 @@ def test_a_portrait_shows_the_whole_face_in_one_shape(box):
     assert drawn.shape[1] / 720 == pytest.approx(0.8, abs=0.02)
     white = (drawn > 200).all(2).sum() / drawn[:, :, 0].size
     whole = (x1 - x0) * (y1 - y0) / ((box[3] - box[1]) / 0.42) ** 2 / 0.8
-    assert white == pytest.approx(whole, rel=0.06)
+    assert white == pytest.approx(whole, rel=0.12)

@@ -8,7 +8,7 @@ from mien.cli._console import write_line, write_table
 from mien.cli._options import Json
 
 _EXTRAS = {
-    "fast": ("openvino", "faiss"),
+    "fast": ("openvino",),
     "video": ("av", "scipy"),
     "heif": ("pillow_heif",),
     "dlib": ("dlib", "face_recognition_models"),

@@ -3,7 +3,8 @@
 Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research
 2023; decoding as in OpenCV's ``FaceDetectorYN``. We differ from a single pass in two ways: we look
 at several sizes of the picture (`pyramid`), and faces that stood small in the network's input are
-enlarged and looked at once more, for their landmarks (`docs/decisions/0003-alignment.md`).
+enlarged and looked at once more: what is not found again is dropped, and landmarks become better
+(`docs/decisions/0003-alignment.md`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ _EDGE_PX: Final = 4.0  # a box this close to a tile's inner edge is cut off
 _LOOK_BELOW_PX: Final = 96.0  # face side in the network's input under which we look again
 _LOOK_PX: Final = 320  # canvas of the second look
 _LOOK_FACE_PX: Final = 220.0  # face side on it
-_LOOK_SCORE: Final = 0.3
+_LOOK_SCORE: Final = 0.7  # texture is seldom taken for a face twice
 _SAME_IOU: Final = 0.5
 _BATCH_PX: Final = 640_000  # canvases of one batch together: four of 384 x 384
 _NOTHING: Final = np.zeros((0, 16), np.float32)
@@ -87,9 +88,9 @@ class YunetDetector:
         for k, rows in self._look(pieces, self._score_threshold):
             seen[k].append(rows)
         found = [_suppress(np.concatenate(rows), self._score_threshold) for rows in seen]
-        self._look_again(images, found)
         return [
-            Detections(rows[:, :4], rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14]) for rows in found
+            Detections(rows[:, :4], rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14])
+            for rows in self._look_again(images, found)
         ]
 
     def _look(
@@ -117,18 +118,22 @@ class YunetDetector:
             decoded = _decode(outputs, row, canvas.pixels.shape[1], threshold)
             yield key, _to_picture(decoded, canvas)
 
-    def _look_again(self, images: Sequence[UInt8], found: list[Array]) -> None:
-        """Give small faces the box and landmarks that are found when they are enlarged."""
+    def _look_again(self, images: Sequence[UInt8], found: list[Array]) -> list[Array]:
+        """Keep small faces only if they are found again when enlarged, and as found then."""
         pieces = (
             ((k, i), _draw_face(images[k], row))
             for k, rows in enumerate(found)
             for i, row in enumerate(rows)
             if row[15] < _LOOK_BELOW_PX
         )
-        for (k, i), candidates in self._look(pieces, _LOOK_SCORE):
+        is_kept = [np.ones(len(rows), np.bool_) for rows in found]
+        for (k, i), candidates in self._look(pieces, max(_LOOK_SCORE, self._score_threshold)):
             same = _same_face(found[k][i], candidates)
+            is_kept[k][i] = same is not None
             if same is not None:
-                found[k][i, :14] = same[:14]
+                found[k][i, :15] = same[:15]
+        kept = [rows[mask] for rows, mask in zip(found, is_kept, strict=True)]
+        return [rows[np.argsort(-rows[:, 14], kind="stable")] for rows in kept]
 
 
 def _as_input(canvases: list[UInt8]) -> Float32:

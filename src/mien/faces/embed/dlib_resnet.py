@@ -33,7 +33,7 @@ _CHIP_PX: Final = 150
 _PADDING: Final = 0.25  # of the face's side, all round, as in training
 
 # Where dlib's own detector puts its square, in units of the root of our box's area: medians over
-# 172 photos outside of all pairs that were measured on.
+# 172 photos that benchmarks/fusion.py was not run on.
 _SQUARE_SIDE: Final = 0.96
 _SQUARE_DOWN: Final = 0.073  # its centre below the box's centre
 

@@ -20,7 +20,7 @@ class ClusterConfig:
     """
 
     threshold: float = 0.45
-    same_photo_penalty: float = 0.1
+    same_photo_penalty: float = 0.05
     clear_quality: float = 60.0
     neighbours: int = 100
 

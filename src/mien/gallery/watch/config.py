@@ -38,7 +38,7 @@ class WatchConfig:
             it is then not comparable.
         max_samples: Templates kept of one track.
         half_life_s: A sample's weight halves in this time, so that a track follows what it shows.
-        max_covered: A face hidden by another box to a larger share is no evidence; 0-1.
+        max_covered: A face hidden by another head to a larger share is no evidence; 0-1.
         detect_every: Detect on each n-th frame; boxes between are carried on at even speed.
         max_side_px: Larger frames are shrunk for the detector; crops come from the full frame.
         gate: Quality that a face must have to be evidence.

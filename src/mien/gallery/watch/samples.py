@@ -1,6 +1,7 @@
 """From one frame's detections to templates, for those faces only that are worth their cost."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from mien.faces.pipeline import FacePipeline
 from mien.faces.pose import estimate_poses
 from mien.faces.quality import QualityGate, QualityTable, Reject, measure_quality
 from mien.media.geometry import resize
+
+_HEAD: Final = 1.2  # sides of a head, in sides of its face box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,9 +94,14 @@ def _measure(pixels: UInt8, found: Detections, alignments: list[Alignment]) -> Q
 
 
 def hidden_shares(boxes: Array) -> Float64:
-    """(n,) the largest share of each of (n, 4) boxes that one other lies over, 0-1; n >= 1."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    """(n,) the largest share of each of (n, 4) boxes that one other head lies over, 0-1; n >= 1.
+
+    Who stands in front is not known, so both of two overlapping faces count as hidden. Heads are
+    taken 1.2 times larger than face boxes, since hair hides faces too.
+    """
+    grow = (boxes[:, 2:] - boxes[:, :2]) * (_HEAD - 1) / 2
+    low = np.maximum(boxes[:, None, :2], (boxes[:, :2] - grow)[None])
+    high = np.minimum(boxes[:, None, 2:], (boxes[:, 2:] + grow)[None])
     shared = np.prod(np.clip(high - low, 0, None), 2)
     np.fill_diagonal(shared, 0)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
