@@ -188,7 +188,7 @@ METHODS: dict[str, tuple[Method, list[dict[str, Any]]]] = {
     "HDBSCAN": (
         hdbscan,
         grid(
-            threshold=[1.0, *THRESHOLDS[::4]],  # 1 is a floor of 0
+            threshold=[1.0, 0.8, 0.7, 0.66, 0.62, *THRESHOLDS[::4]],  # 1 is a floor of 0
             min_cluster_size=[2, 3],
             min_samples=[1, 2, 3],
             selection=["eom", "leaf"],

@@ -151,7 +151,7 @@ def test_poor_copies_of_one_photo_still_find_each_other():
 
 
 def test_quality_of_exactly_the_limit_is_clear():
-    assert len(cluster_faces(directions(0, 40), apart(2), quality=[60, 60])) == 1
+    assert len(cluster_faces(directions(0, 40), apart(2), quality=[50, 50])) == 1
 
 
 # What is said about clusters

@@ -376,7 +376,7 @@ def _moving_portraits(
 
 
 def test_the_real_pipeline_names_moving_portraits(tmp_path: Path) -> None:
-    pipeline = FacePipeline.open(film_pipeline())
+    pipeline = FacePipeline.open(film_pipeline(threads=1))
     with Gallery.create(tmp_path / "people.gallery", pipeline.contract) as gallery:
         known = portrait_path("obama_3")
         gallery.enrol("Barack Obama", pipeline.analyse(known), pixels=load_image(known).pixels)

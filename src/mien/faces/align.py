@@ -97,14 +97,14 @@ def crop_face(pixels: UInt8, alignment: Alignment, size_px: int = 112) -> UInt8:
 
 
 def _similarity(source: Float64, goal: Float64, variance: float) -> Float64:
+    """Without reflections, in the plane, the least squares are a division of complex numbers."""
     centre, target = source.mean(0), goal.mean(0)
-    covariance = (goal - target).T @ (source - centre) / len(source)
-    u, singular, vt = np.linalg.svd(covariance)
-    flip = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
-    rotation = (u * flip) @ vt
-    scale = float((singular * flip).sum() / variance)
-    shift = target - scale * rotation @ centre
-    return np.column_stack([scale * rotation, shift])
+    x, y = (source - centre).T
+    u, v = (goal - target).T
+    spread = variance * len(source)
+    real, imaginary = float(x @ u + y @ v) / spread, float(x @ v - y @ u) / spread
+    turn = np.array([[real, -imaginary], [imaginary, real]])
+    return np.column_stack([turn, target - turn @ centre])
 
 
 def _is_mirrored(points: Float64) -> bool:

@@ -243,13 +243,13 @@ def _measure_light(crop: UInt8) -> dict[str, float]:
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
     histogram = np.bincount(grey.ravel(), minlength=256) / grey.size
     present = histogram[histogram > 0]
-    mean = float(grey.mean())
-    laplacian = cv2.Laplacian(grey, cv2.CV_32F)
+    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
+    _, edges = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
     return {
-        "sharpness": float(laplacian.std()) / max(np.sqrt(mean), 1.0),
+        "sharpness": float(edges[0, 0]) / max(np.sqrt(mean), 1.0),
         "dynamic_range": float(-(present * np.log2(present)).sum()),
         "luminance_mean": mean / 255,
-        "luminance_variance": float(grey.var()) / 255**2,
+        "luminance_variance": (deviation / 255) ** 2,
         "under_exposure_prevention": float(histogram[:26].sum()),
         "over_exposure_prevention": float(histogram[247:].sum()),
         "illumination_uniformity": _cheek_overlap(crop),
@@ -266,7 +266,7 @@ def _cheek_overlap(crop: UInt8) -> float:
 
 def _colour_distance(face: UInt8) -> float:
     """Distance of the mean colour from a* in 5-25, b* in 5-35, where lit skin of any tone lies."""
-    lab = cv2.cvtColor(face, cv2.COLOR_RGB2LAB).reshape(-1, 3).mean(0)
+    lab = cv2.mean(cv2.cvtColor(face, cv2.COLOR_RGB2LAB))
     a, b = lab[1] - 128, lab[2] - 128
     return float(np.hypot(max(5 - a, 0, a - 25), max(5 - b, 0, b - 35)))
 

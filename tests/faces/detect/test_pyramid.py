@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.faces.detect.pyramid import STRIDE, choose_scales, draw_canvases
+from mien.faces.detect.pyramid import STRIDE, choose_scales, draw_canvases, draw_with_margin
 from toys.pictures import draw_corner
 
 SIDES = st.integers(1, 5000)
@@ -31,7 +31,8 @@ def test_levels_leave_no_gap_between_them(width, height, min_face_px):
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 700), st.integers(1, 700))
 def test_canvases_fit_the_networks_stride(width, height):
-    for canvas in draw_canvases(np.zeros((height, width, 3), np.uint8), 60):
+    picture = np.zeros((height, width, 3), np.uint8)
+    for canvas in [*draw_canvases(picture, 60), draw_with_margin(picture)]:
         assert canvas.pixels.shape[0] % STRIDE == canvas.pixels.shape[1] % STRIDE == 0
         assert canvas.pixels.shape[0] <= 1280 + STRIDE
 
@@ -56,14 +57,14 @@ def test_every_point_of_a_large_picture_is_seen_whole_by_some_tile():
 
 def test_a_point_goes_to_the_canvas_and_back():
     picture = draw_corner(900, 1500)
-    for canvas in draw_canvases(picture, 30):
+    for canvas in [*draw_canvases(picture, 30), draw_with_margin(picture)]:
         point = np.array([[700.0, 400.0]], np.float32)
         there = point * canvas.scale + canvas.offset
         assert np.allclose(canvas.to_picture(there.astype(np.float32)), point, atol=0.01)
 
 
 def test_the_coarsest_level_has_a_margin_all_around():
-    *_, last = draw_canvases(np.full((300, 400, 3), 200, np.uint8), 40)
+    last = draw_with_margin(np.full((300, 400, 3), 200, np.uint8))
     shown = np.argwhere(last.pixels.any(2))
     assert shown.min() > 30
     assert (shown.max(0) < np.array(last.pixels.shape[:2]) - 20).all()

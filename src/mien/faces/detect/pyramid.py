@@ -68,14 +68,22 @@ def choose_scales(width: int, height: int, min_face_px: float) -> list[float]:
 
 
 def draw_canvases(pixels: UInt8, min_face_px: float) -> Iterator[Canvas]:
-    """All canvases of a picture, finest level first, each drawn when it is asked for."""
+    """Canvases of all levels but the coarsest, finest first, each drawn when it is asked for."""
     height, width = pixels.shape[:2]
-    *tiled, coarsest = choose_scales(width, height, min_face_px)
-    for wanted in tiled:
+    for wanted in choose_scales(width, height, min_face_px)[:-1]:
         level = resize(pixels, wanted)
         yield from _draw_tiles(level, (level.shape[1] / width, level.shape[0] / height))
-    level = resize(pixels, coarsest)
-    yield _draw_with_margin(level, (level.shape[1] / width, level.shape[0] / height))
+
+
+def draw_with_margin(pixels: UInt8) -> Canvas:
+    """The coarsest level: the picture in a canvas with half its size again on every side."""
+    height, width = pixels.shape[:2]
+    level = resize(pixels, _COARSE_PX / max(width, height))
+    scale = level.shape[1] / width, level.shape[0] / height
+    left, top = level.shape[1] // 2, level.shape[0] // 2
+    canvas = np.zeros((_up(2 * level.shape[0]), _up(2 * level.shape[1]), 3), np.uint8)
+    canvas[top : top + level.shape[0], left : left + level.shape[1]] = level
+    return Canvas(canvas, scale, (left, top), UNBOUNDED)
 
 
 def _up(length: int) -> int:
@@ -105,12 +113,3 @@ def _spans(length: int) -> list[tuple[int, int]]:
     size = _up(-(-(length + (count - 1) * _OVERLAP_PX) // count))
     starts = np.linspace(0, length - size, count).astype(int)
     return [(int(start), int(start) + size) for start in starts]
-
-
-def _draw_with_margin(level: UInt8, scale: tuple[float, float]) -> Canvas:
-    """The picture in the middle of a canvas with half its size again on every side."""
-    height, width = level.shape[:2]
-    left, top = width // 2, height // 2
-    canvas = np.zeros((_up(2 * height), _up(2 * width), 3), np.uint8)
-    canvas[top : top + height, left : left + width] = level
-    return Canvas(canvas, scale, (left, top), UNBOUNDED)

@@ -16,7 +16,7 @@ import numpy as np
 from mien.core.errors import ConfigError
 from mien.core.types import Array, Float32, UInt8
 from mien.faces.detect.protocol import Detections
-from mien.faces.detect.pyramid import UNBOUNDED, Canvas, draw_canvases
+from mien.faces.detect.pyramid import UNBOUNDED, Canvas, draw_canvases, draw_with_margin
 from mien.faces.engines.protocol import Engine
 from mien.media.geometry import warp_affine
 
@@ -29,6 +29,8 @@ _LOOK_PX: Final = 320  # canvas of the second look
 _LOOK_FACE_PX: Final = 220.0  # face side on it
 _LOOK_SCORE: Final = 0.7  # texture is seldom taken for a face twice
 _SAME_IOU: Final = 0.5
+_LARGE: Final = 0.4  # of the picture's long side
+_CLEAR: Final = 0.85
 _BATCH_PX: Final = 640_000  # canvases of one batch together: four of 384 x 384
 _NOTHING: Final = np.zeros((0, 16), np.float32)
 
@@ -79,13 +81,20 @@ class YunetDetector:
 
     def detect(self, images: Sequence[UInt8]) -> list[Detections]:
         """See `Detector.detect`. Canvases of one shape, of any picture, share a batch."""
+        seen: list[list[Array]] = [[_NOTHING] for _ in images]
         pieces = (
             (k, canvas)
             for k, pixels in enumerate(images)
             for canvas in draw_canvases(pixels, self._min_face_px)
         )
-        seen: list[list[Array]] = [[_NOTHING] for _ in images]
         for k, rows in self._look(pieces, self._score_threshold):
+            seen[k].append(rows)
+        margins = (
+            (k, draw_with_margin(pixels))
+            for k, pixels in enumerate(images)
+            if not _has_large_face(seen[k], max(pixels.shape[:2]))
+        )
+        for k, rows in self._look(margins, self._score_threshold):
             seen[k].append(rows)
         found = [_suppress(np.concatenate(rows), self._score_threshold) for rows in seen]
         return [
@@ -134,6 +143,14 @@ class YunetDetector:
                 found[k][i, :15] = same[:15]
         kept = [rows[mask] for rows, mask in zip(found, is_kept, strict=True)]
         return [rows[np.argsort(-rows[:, 14], kind="stable")] for rows in kept]
+
+
+def _has_large_face(seen: list[Array], long_side: int) -> bool:
+    """Whether a clear face was seen that leaves no room for one that fills the frame."""
+    return any(
+        bool(((rows[:, 14] >= _CLEAR) & (rows[:, 3] - rows[:, 1] >= _LARGE * long_side)).any())
+        for rows in seen
+    )
 
 
 def _as_input(canvases: list[UInt8]) -> Float32:

@@ -97,11 +97,12 @@ class WatchConfig:
         return self.fpir / self.looks
 
 
-def film_pipeline(provider: str = "onnxruntime", *, threads: int | None = 1) -> PipelineConfig:
+def film_pipeline(provider: str = "onnxruntime", *, threads: int | None = None) -> PipelineConfig:
     """The parts of a pipeline for films: as for photos, without the smallest faces.
 
     Args:
         provider: Engine of the networks.
-        threads: Threads of one call of a network.
+        threads: Threads of one call of a network; None for all that the quota allows, since one
+            film has no other picture to work on meanwhile.
     """
     return PipelineConfig(provider=provider, threads=threads, min_face_px=FILM_MIN_FACE_PX)
