@@ -104,9 +104,11 @@ class Lab:
         self.replicates = replicates
 
     def photo(self, name: str) -> UInt8:
+        """Pixels of a photo."""
         return load_image(self.folder / name).pixels
 
     def main_box(self, name: str) -> Array | None:
+        """The box of its main face."""
         pixels = self.photo(name)
         (found,) = self.detector.detect([pixels])
         size = pixels.shape[1], pixels.shape[0]
@@ -268,7 +270,7 @@ def score(templates: dict[str, Float32], pair: Pair) -> float:
 
 
 def d_prime_draws(lab: Lab, scores: Float64, left: Array, right: Array) -> Float64:
-    """d' over draws of people; a pair counts as often as its people were drawn.
+    """D' over draws of people; a pair counts as often as its people were drawn.
 
     A person is drawn by name, so that two variants of one table see the same draws.
     """
@@ -341,7 +343,7 @@ def draw_scenes(lab: Lab, boxes: dict[str, Array], face_px: int) -> Iterator[Sce
             x = left + int(rng.integers(0, CELL - width + 1))
             y = top + int(rng.integers(0, CELL - height + 1))
             scene[y : y + height, x : x + width] = photo
-            wanted[name] = box + (x, y, x, y)
+            wanted[name] = box + np.array([x, y, x, y])
         yield scene, wanted
 
 
@@ -365,7 +367,7 @@ def draw_background(rng: np.random.Generator) -> UInt8:
         points = rng.integers(0, SCENE, (3, 2)).astype(np.int32)
         colour = rng.integers(0, 256, 3).tolist()
         if k % 3:
-            cv2.polylines(scene, [points[:2]], False, colour, int(rng.integers(1, 8)))
+            cv2.polylines(scene, [points[:2]], isClosed=False, color=colour, thickness=3)
         else:
             cv2.fillPoly(scene, [points], colour)
     return scene

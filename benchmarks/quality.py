@@ -48,9 +48,7 @@ def error_against_discard(data: Path) -> dict[str, Any]:
             quality = np.append(faces.quality.scores[0], faces.quality.unified[0])
             table.append((faces.embeddings[0], quality))
     usable = [pair for pair in pairs if pair.left in place and pair.right in place]
-    left, right = (
-        [place[getattr(pair, side)] for pair in usable] for side in ("left", "right")
-    )
+    left, right = ([place[getattr(pair, side)] for pair in usable] for side in ("left", "right"))
     templates, quality = (np.stack(column) for column in zip(*table, strict=True))
     scores = (templates[left] * templates[right]).sum(1)
     same = np.array([pair.same for pair in usable])

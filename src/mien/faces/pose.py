@@ -28,6 +28,9 @@ depths are ours, rounded.
 """
 
 
+_FACE_INVERSE: Final = np.linalg.pinv(_FACE_3D - _FACE_3D.mean(0))
+
+
 def estimate_poses(landmarks: Array) -> Float32:
     """Yaw, pitch and roll of several faces under weak perspective.
 
@@ -54,9 +57,8 @@ def estimate_poses(landmarks: Array) -> Float32:
         )
     known = np.asarray(np.isfinite(points).all((1, 2)))
     points = np.where(known[:, None, None], points, 0.0)
-    model = _FACE_3D - _FACE_3D.mean(0)
     centred = points - points.mean(1, keepdims=True)
-    camera = np.einsum("kp,npc->nck", np.linalg.pinv(model), centred)  # n 2 3
+    camera = np.einsum("kp,npc->nck", _FACE_INVERSE, centred)  # n 2 3
     u, singular, vt = np.linalg.svd(camera, full_matrices=False)
     rows = u @ vt
     third = np.cross(rows[:, 0], rows[:, 1])

@@ -272,14 +272,14 @@ def _colour_distance(face: UInt8) -> float:
 
 
 def _to_scores(native: Array) -> Float32:
-    scores = np.zeros_like(native, np.float32)
-    for k, name in enumerate(COMPONENTS):
-        values = native[:, k]
-        if name == "luminance_mean":
-            scores[:, k] = np.clip(1 - np.abs(values - 0.5) / 0.45, 0, 1) ** 0.5 * 100
-            continue
-        worst, best = _MAPPING[name]
-        values = np.abs(values) if name.startswith("head_pose") else values
-        share = np.nan_to_num((values - worst) / (best - worst), nan=0.0)
-        scores[:, k] = np.clip(share, 0, 1) * 100
-    return scores
+    values = np.abs(native) if len(native) else native
+    with np.errstate(invalid="ignore"):
+        shares = (values - _WORST) / (_BEST - _WORST)
+        light = COMPONENTS.index("luminance_mean")
+        shares[:, light] = np.sqrt(np.clip(1 - np.abs(values[:, light] - 0.5) / 0.45, 0, 1))
+    shares[np.isnan(shares)] = 0
+    return np.asarray(np.clip(shares, 0, 1) * 100, np.float32)
+
+
+_WORST: Final = np.array([_MAPPING.get(name, (0.0, 1.0))[0] for name in COMPONENTS])
+_BEST: Final = np.array([_MAPPING.get(name, (0.0, 1.0))[1] for name in COMPONENTS])

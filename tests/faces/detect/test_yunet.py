@@ -139,13 +139,19 @@ def test_pictures_of_one_shape_share_a_call_of_the_network(detector, monkeypatch
     batches = []
     run = detector._engine.run
     monkeypatch.setattr(detector._engine, "run", lambda x: batches.append(x.shape) or run(x))
-    detector.detect([background(250, 250, seed) for seed in range(4)])
+    pictures = [background(250, 250, seed) for seed in range(4)]
+    alone = detector.detect(pictures)
+    assert (1, 3, 384, 384) in batches
+    assert (2, 3, 256, 256) in batches
+    monkeypatch.setattr(detector, "_batch_px", 640_000)
+    together = detector.detect(pictures)
     assert (4, 3, 384, 384) in batches
     assert (4, 3, 256, 256) in batches
+    assert [len(found) for found in alone] == [len(found) for found in together]
 
 
 def test_engines_agree(faces):
-    other = open_detector(PipelineConfig(provider="openvino"))
+    other = open_detector(PipelineConfig(detector_provider="openvino"))
     for pixels, whole in faces.values():
         (found,) = other.detect([pixels])
         assert np.abs(found.boxes - whole.boxes).max() < 0.5

@@ -31,7 +31,6 @@ _LOOK_SCORE: Final = 0.7  # texture is seldom taken for a face twice
 _SAME_IOU: Final = 0.5
 _LARGE: Final = 0.4  # of the picture's long side
 _CLEAR: Final = 0.85
-_BATCH_PX: Final = 640_000  # canvases of one batch together: four of 384 x 384
 _NOTHING: Final = np.zeros((0, 16), np.float32)
 
 _Key = TypeVar("_Key")
@@ -50,6 +49,7 @@ class YunetDetector:
         weights_sha256: str,
         score_threshold: float = 0.6,
         min_face_px: float = 20.0,
+        batch_px: int = 150_000,
     ) -> None:
         """Prepare the detector.
 
@@ -58,6 +58,8 @@ class YunetDetector:
             weights_sha256: Hash of the weight file, for the fingerprint.
             score_threshold: Faces below it are dropped; 0-1.
             min_face_px: Smallest face side to look for, in picture pixels. Smaller costs time.
+            batch_px: Pixels of the canvases that share a call of the network. What is larger than
+                a core's cache is slower on a CPU; an accelerator wants millions.
 
         Raises:
             ConfigError: If a value lies outside its range.
@@ -77,6 +79,7 @@ class YunetDetector:
         self._engine = engine
         self._score_threshold = score_threshold
         self._min_face_px = min_face_px
+        self._batch_px = batch_px
         self.fingerprint = f"{weights_sha256[:16]}.{self.code_version}"
 
     def detect(self, images: Sequence[UInt8]) -> list[Detections]:
@@ -114,7 +117,7 @@ class YunetDetector:
             shape = piece[1].pixels.shape
             batch = waiting.setdefault(shape, [])
             batch.append(piece)
-            if (len(batch) + 1) * shape[0] * shape[1] > _BATCH_PX:
+            if (len(batch) + 1) * shape[0] * shape[1] > self._batch_px:
                 yield from self._run(waiting.pop(shape), threshold)
         for batch in waiting.values():
             yield from self._run(batch, threshold)
