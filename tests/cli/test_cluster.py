@@ -61,3 +61,11 @@ def test_a_threshold_out_of_range_is_refused(mien, photos):
     answer = mien("cluster", photos, "--threshold", "2")
     assert answer.code == 2
     assert "threshold is 2.0" in answer.err
+
+
+def test_a_threshold_for_clusters_that_are_there_is_refused(mien, photos, tmp_path):
+    state = tmp_path / "state.npz"
+    mien("cluster", photos, "--state", state)
+    answer = mien("cluster", photos, "--state", state, "--threshold", "0.5")
+    assert answer.code == 2
+    assert "holds clusters already" in answer.err

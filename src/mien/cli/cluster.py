@@ -33,8 +33,11 @@ def cluster(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="HTML page of the people to write.")] = None,
     threshold: Annotated[
-        float, typer.Option(help="Smallest mean cosine of two clusters that are one person.")
-    ] = 0.45,
+        float | None,
+        typer.Option(
+            help="Smallest mean cosine of two clusters that are one person. Default: 0.45."
+        ),
+    ] = None,
     provider: Provider = "onnxruntime",
     embedder: EmbedderName = "sface",
     min_face: MinFace = 20.0,
@@ -59,9 +62,11 @@ def cluster(
         provider=provider, embedder=embedder, min_face=min_face, require=require
     )
     if state and state.exists():
+        _refuse_threshold(threshold, state)
         folder = ClusteredFolder.load(state, contract=pipeline.contract.id)
     else:
-        folder = ClusteredFolder(pipeline.contract.id, ClusterConfig(threshold=threshold))
+        config = ClusterConfig() if threshold is None else ClusterConfig(threshold=threshold)
+        folder = ClusteredFolder(pipeline.contract.id, config)
     known = set(folder.pictures)
     todo = [path for path in expand(pictures) if str(path) not in known]
     outcomes = []
@@ -81,6 +86,17 @@ def cluster(
     for path, why in failed:
         remark(f"failed: {why or path}")
     _report(folder, json=json)
+
+
+def _refuse_threshold(threshold: float | None, state: Path) -> None:
+    from mien.core.errors import ConfigError
+
+    if threshold is not None:
+        raise ConfigError(
+            what=f"--threshold is given, and {state} holds clusters already",
+            why="they were made with the threshold that the file keeps",
+            mend="leave --threshold out, or begin anew with another file",
+        )
 
 
 def _load(path: str) -> "UInt8 | None":

@@ -3,7 +3,7 @@
 The packaged YuNet and SFace store their weights block-quantised (int8 with a scale per block) and
 for a batch of one. `expand_network` restores float32 weights and a free batch axis. For ONNX
 Runtime it also rewrites PReLU: the runtime's fast blocked layout knows no PReLU and would leave
-and re-enter the layout around each of SFace's 27, which makes it about 2.7 times slower
+and re-enter the layout around each of SFace's 27, which makes it about two and a half times slower
 (`python -m benchmarks.engines`). The values stay the same to float rounding.
 """
 
