@@ -54,13 +54,12 @@ def watch(
     from mien.gallery.watch import WatchConfig, Watcher
 
     pipeline = FacePipeline.open(
-        PipelineConfig(embedder=embedder, provider=provider, min_face_px=min_face)
+        PipelineConfig(embedder=embedder, provider=provider, min_face_px=min_face, threads=None)
     )
     with open_gallery(gallery, pipeline, int8=int8) as people:
-        warning = people.operating_point(fpir).warning
-        if warning:
-            remark(f"warning: {warning}")
         watcher = Watcher(pipeline, people, WatchConfig(fpir=fpir, detect_every=every))
+        if watcher.point.warning:
+            remark(f"warning: {watcher.point.warning}")
         if _is_live(source):
             _watch_live(source, watcher, rows, film, seconds, json=json)
         else:
