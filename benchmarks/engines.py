@@ -24,30 +24,22 @@ import numpy as np
 
 from benchmarks.common import machine, timed_in_turn, write_json
 from mien.core.types import Array, Float32
-from mien.core.weights import derived_file, resolve_weights
-from mien.faces.engines.expand import RECIPE, RECIPE_RELU, expand_network
+from mien.core.weights import resolve_weights
 from mien.faces.engines.open import open_engine
+from mien.faces.engines.packaged import packaged_network
 from mien.faces.pipeline import FacePipeline
 from mien.reports.demo import photo_path
 
 Run = Callable[[Float32], Array]
 
 
-def network(name: str, *, split_prelu: bool) -> Path:
-    weights = resolve_weights(name)
-    return derived_file(
-        weights.sha256,
-        RECIPE_RELU if split_prelu else RECIPE,
-        "onnx",
-        lambda target: expand_network(weights.path, target, split_prelu=split_prelu),
-    )
-
-
 def engines_of(name: str) -> dict[str, Run]:
     """Every engine of a network, as a function from a batch to its first output."""
-    split = open_engine(network(name, split_prelu=True), threads=1)
-    plain = open_engine(network(name, split_prelu=False), threads=1)
-    vino = open_engine(network(name, split_prelu=False), provider="openvino", threads=1)
+    rewritten, _ = packaged_network(name, provider="onnxruntime")
+    unsplit, _ = packaged_network(name, provider="openvino")
+    split = open_engine(rewritten, threads=1)
+    plain = open_engine(unsplit, threads=1)
+    vino = open_engine(unsplit, provider="openvino", threads=1)
     packaged = cv2.dnn.readNetFromONNX(str(resolve_weights(name).path))
 
     def run_packaged(batch: Float32) -> Array:

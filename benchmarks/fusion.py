@@ -18,7 +18,6 @@ the difference from the first embedder, pair by pair, over the same draws (accur
 """
 
 import argparse
-import csv
 import datetime
 import json
 import sys
@@ -40,6 +39,7 @@ from mien.faces.pipeline import FacePipeline, Ok
 from mien.media.image import load_image
 from mien.metrics.folds import FoldAccuracy, assign_folds, fold_accuracy
 from mien.metrics.verification import eer, tar_at_far
+from mien.systems.recognition.verification import read_pairs
 
 FOLDS = 10
 FARS = (1e-2, 1e-3, 1e-4)
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def summarise(options: argparse.Namespace) -> dict[str, Any]:
-    names, listed = read_pairs(options.data / "pairs.csv")
+    names, listed = number_pairs(options.data / "pairs.csv")
     files = [options.data / "images" / name for name in names]
     embedders, columns = [], []
     for name in options.embedders:
@@ -118,17 +118,16 @@ def summarise(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def read_pairs(path: Path) -> tuple[list[str], Pairs]:
+def number_pairs(path: Path) -> tuple[list[str], Pairs]:
     """Images in the order of their names, and the listed pairs."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    left, right = ([row[side] for row in rows] for side in ("left", "right"))
+    rows = read_pairs(path)
+    left, right = [row.left for row in rows], [row.right for row in rows]
     names = sorted({*left, *right})
     number = {name: k for k, name in enumerate(names)}
     person = number_people(names)
     a, b = (np.array([number[name] for name in side]) for side in (left, right))
     pairs = Pairs(a, b, person[a], person[b], assign_folds(len(rows), FOLDS))
-    if (pairs.same != np.array([row["same"] == "1" for row in rows])).any():
+    if (pairs.same != np.array([row.same for row in rows])).any():
         raise SystemExit(f"{path}: the folders of the images and the column 'same' disagree")
     return names, pairs
 

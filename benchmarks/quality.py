@@ -13,7 +13,6 @@ infers no such label itself.
 """
 
 import argparse
-import csv
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -24,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.common import machine, write_json
+from mien.core.records import read_csv
 from mien.core.types import Array
 from mien.faces.pipeline import FacePipeline, Ok
 from mien.faces.quality import COMPONENTS, QualityGate
@@ -85,8 +85,7 @@ def curve(is_missed: Array, quality: Array) -> list[dict[str, float]]:
 
 def refusals_by_group(table: Path) -> dict[str, Any]:
     pipeline = FacePipeline.open()
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(table, why="it names the photos and their labels", columns="file and labels")
     gates = {"probe": QualityGate.probe(), "enrolment": QualityGate.enrolment()}
     seen: dict[tuple[str, str], list[tuple[bool, bool, bool]]] = defaultdict(list)
     codes: dict[str, int] = defaultdict(int)

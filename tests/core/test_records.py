@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.core.errors import IntegrityError
-from mien.core.records import read_jsonl, to_json_line, to_plain, write_jsonl
+from mien.core.errors import IntegrityError, MissingError
+from mien.core.records import read_csv, read_jsonl, to_json_line, to_plain, write_jsonl
 
 SCHEMA = "mien.toy/1"
 ROWS = st.dictionaries(
@@ -109,3 +109,16 @@ def test_a_failing_source_of_rows_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="source"):
         write_jsonl(path, rows(), schema=SCHEMA)
     assert list(read_jsonl(path, schema=SCHEMA)) == [{"old": 1}]
+
+
+def test_a_table_of_a_user_is_read_by_its_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,ü\n2\n", encoding="utf-8")
+    rows = read_csv(tmp_path / "t.csv", why="for a test", columns="a,b")
+    assert rows == [{"a": "1", "b": "ü"}, {"a": "2", "b": None}]
+
+
+def test_a_table_that_cannot_be_read_says_what_it_is_for(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00")
+    for name in ("t.csv", "absent.csv"):
+        with pytest.raises(MissingError, match=f"{name} cannot be read .*; for a test; .* a,b"):
+            read_csv(tmp_path / name, why="for a test", columns="a,b")

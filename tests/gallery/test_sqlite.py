@@ -294,3 +294,20 @@ def test_scores_are_the_same_in_memory_and_in_the_file(path, monkeypatch):
     assert [hit.face_id for hit in memory] == [hit.face_id for hit in mapped]
     assert np.allclose([h.score for h in memory], [h.score for h in mapped], atol=1e-6)
     index.close()
+
+
+def test_people_are_counted_once_after_a_change(path):
+    index = make(path)
+    other = reopen(path)
+    index.upsert(crowd(4, per_person=2))
+    asked = []
+    index._db.set_trace_callback(asked.append)
+    assert [index.count() for _ in range(3)] == [Count(4, 2)] * 3
+    assert sum("count(DISTINCT" in words for words in asked) == 1
+    index._db.set_trace_callback(None)
+    other.delete(["f0", "f1"])
+    assert index.count() == Count(2, 1)
+    index.upsert([template("new", "eve", unit(77))])
+    assert index.count() == other.count() == Count(3, 2)
+    index.close()
+    other.close()

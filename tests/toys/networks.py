@@ -6,8 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.core.weights import derived_file, resolve_weights
-from mien.faces.engines.expand import RECIPE, RECIPE_RELU, expand_network
+from mien.faces.engines.packaged import packaged_network
 
 OPSET = 21
 
@@ -103,10 +102,5 @@ def write_embedder_toy(path, seed=0):
 
 def expanded(name: str, *, split_prelu: bool) -> Path:
     """A packaged network, rewritten once a session."""
-    weights = resolve_weights(name)
-    return derived_file(
-        weights.sha256,
-        RECIPE_RELU if split_prelu else RECIPE,
-        "onnx",
-        lambda target: expand_network(weights.path, target, split_prelu=split_prelu),
-    )
+    provider = "onnxruntime" if split_prelu else "openvino"
+    return packaged_network(name, provider=provider)[0]

@@ -70,7 +70,7 @@ def identification(
     """
     from mien.gallery.calibration import load_table
     from mien.gallery.labelled import embed_labelled
-    from mien.systems.recognition.identification import evaluate_identification
+    from mien.systems.recognition.identification import SOURCES, evaluate_identification
 
     pipeline = open_pipeline(provider=provider, embedder=embedder)
     table = load_table(calibration) if calibration else None
@@ -80,13 +80,13 @@ def identification(
         remark(f"{len(data.skipped)} photos without a usable face are left out")
     reports = []
     for seed in range(seeds):
-        for source in ("shipped", "enrolled"):
+        for source in SOURCES:
             report = evaluate_identification(
                 data.templates,
                 data.people,
                 contract=pipeline.contract,
                 fpir=fpir,
-                calibration="shipped" if source == "shipped" else "enrolled",
+                calibration=source,
                 table=table,
                 seed=seed,
             )

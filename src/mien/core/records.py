@@ -1,5 +1,6 @@
-"""Result rows: one JSON object a line, the first line naming the schema and its version."""
+"""Rows in files: our own results as JSON lines under a schema, and tables of users as CSV."""
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.core.errors import IntegrityError
+from mien.core.errors import IntegrityError, MissingError
 from mien.core.files import write_atomically
 
 
@@ -68,6 +69,31 @@ def read_jsonl(path: Path, *, schema: str) -> Iterator[dict[str, Any]]:
             )
         for number, line in enumerate(file, 2):
             yield _parse(line, number, path)
+
+
+def read_csv(path: Path, *, why: str, columns: str) -> list[dict[str, str | None]]:
+    """Read a table that a user wrote, its first line naming the columns.
+
+    Args:
+        path: The file, UTF-8.
+        why: What it is needed for, for the message.
+        columns: Names of the columns that are expected, for the message.
+
+    Returns:
+        One mapping a row; None where a row is too short.
+
+    Raises:
+        MissingError: If it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise MissingError(
+            what=f"{path} cannot be read ({type(err).__name__})",
+            why=why,
+            mend=f"check the path; the columns are {columns}",
+        ) from err
 
 
 def _parse(line: bytes, number: int, path: Path) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 
 from mien.core.errors import ConfigError, MienError, RefusedError
 from mien.core.threads import resolve_threads
-from mien.core.weights import derived_file, resolve_weights
 from mien.faces.detect.protocol import Detector
 from mien.faces.embed.protocol import Embedder
 from mien.faces.engines.open import PROVIDERS, open_engine
+from mien.faces.engines.packaged import packaged_network
 from mien.faces.engines.protocol import Engine
 
 DETECTOR_GROUP: Final = "mien.detectors"
@@ -137,17 +137,8 @@ def _load(point: EntryPoint, config: PipelineConfig, kind: str) -> Any:
 
 def _open_network(name: str, config: PipelineConfig, provider: str) -> tuple[Engine, str]:
     """The engine of a packaged network, rewritten once for its provider; and the weights' hash."""
-    from mien.faces.engines.expand import RECIPE, RECIPE_RELU, expand_network
-
-    weights = resolve_weights(name, require=config.require)
-    split = provider == "onnxruntime"
-    file = derived_file(
-        weights.sha256,
-        RECIPE_RELU if split else RECIPE,
-        "onnx",
-        lambda target: expand_network(weights.path, target, split_prelu=split),
-    )
-    return open_engine(file, provider=provider, threads=config.threads), weights.sha256
+    file, sha256 = packaged_network(name, provider=provider, require=config.require)
+    return open_engine(file, provider=provider, threads=config.threads), sha256
 
 
 def _open_yunet(config: PipelineConfig) -> Detector:

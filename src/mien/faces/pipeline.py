@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, NoFaceError
 from mien.core.threads import resolve_threads
 from mien.core.types import UInt8
 from mien.faces.align import Alignment, crop_face, fit_alignment
@@ -255,6 +255,15 @@ class FacePipeline:
                 self.embedder.crop(image.pixels, found.boxes[row], alignments[row]) for row in good
             ],
         )
+
+
+def no_face(source: str) -> NoFaceError:
+    """The error for a picture without a face where a template is to be made."""
+    return NoFaceError(
+        what=f"{source}: no face was found",
+        why="a template is made from a face",
+        mend="use a picture in which the face is at least 20 pixels wide, and upright",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

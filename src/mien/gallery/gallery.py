@@ -15,12 +15,11 @@ from mien.core.errors import (
     ContractError,
     IdentityMissingError,
     InputError,
-    NoFaceError,
     QualityError,
 )
 from mien.core.types import Float32, UInt8
 from mien.faces.contract import Contract
-from mien.faces.pipeline import Analysis
+from mien.faces.pipeline import Analysis, no_face
 from mien.faces.quality import QualityGate
 from mien.gallery.calibration import CalibrationTable, check_contract, parse_table, shipped_table
 from mien.gallery.decide import (
@@ -193,23 +192,6 @@ class Gallery:
             ConflictError: If this face of this picture is enrolled already.
             ContractError: If another pipeline made the analysis.
         """
-        template = self.prepare(
-            person, analysis, pixels=pixels, consent=consent, gate=gate, row=row
-        )
-        self.index.upsert([template])
-        return template
-
-    def prepare(
-        self,
-        person: str,
-        analysis: Analysis,
-        *,
-        pixels: UInt8,
-        consent: str = "",
-        gate: QualityGate | None = None,
-        row: int | None = None,
-    ) -> Template:
-        """`enrol` without storing: all its checks, so that many can be stored at once."""
         name = _check_name(person)
         chosen = _choose_row(analysis, row)
         faces = analysis.faces
@@ -221,7 +203,7 @@ class Gallery:
         box = tuple(float(v) for v in faces.boxes[chosen])
         vector = _vector(analysis, chosen)
         self._check_new(name, digest, vector, analysis.source)
-        return Template(
+        template = Template(
             face_id=uuid.uuid4().hex,
             person=name,
             vector=vector,
@@ -232,6 +214,8 @@ class Gallery:
             consent=consent,
             enrolled_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        self.index.upsert([template])
+        return template
 
     def operating_point(self, fpir: float = DEFAULT_FPIR) -> OperatingPoint:
         """The threshold that keeps false alarms at ``fpir`` in a gallery of the present size."""
@@ -341,11 +325,7 @@ def _check_name(person: str) -> str:
 def _choose_row(analysis: Analysis, row: int | None) -> int:
     found, refused = len(analysis.faces), len(analysis.refused)
     if found == 0 and refused == 0:
-        raise NoFaceError(
-            what=f"{analysis.source}: no face was found",
-            why="a template is made from a face",
-            mend="use a picture in which the face is at least 20 pixels wide, and upright",
-        )
+        raise no_face(analysis.source)
     if row is not None and 0 <= row < found:
         return row
     if found + refused > 1:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mien.core.errors import ConflictError, IntegrityError, RangeError, ShapeError
 from mien.core.types import Float32
+from mien.gallery.search import LENGTH_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +154,7 @@ def check_templates(templates: Sequence[Template], dim: int) -> None:
         if template.vector.shape != (dim,):
             raise _wrong_length("a template", template.vector.shape, dim)
         length = float(np.linalg.norm(template.vector.astype(np.float64)))
-        if not np.isfinite(length) or abs(length - 1) > 1e-3:
+        if not np.isfinite(length) or abs(length - 1) > LENGTH_TOLERANCE:
             raise RangeError(
                 what=f"a template has length {length:.4g}",
                 why="templates are finite and of length 1, so that a dot product is a cosine",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.core.errors import InputError, MienError, NoFaceError, QualityError
+from mien.core.errors import InputError, MienError, QualityError
 from mien.core.types import Array, Float32
-from mien.faces.pipeline import FacePipeline, Failed, Ok
+from mien.faces.pipeline import FacePipeline, Failed, Ok, no_face
 from mien.media.folders import find_images
 
 
@@ -104,11 +104,7 @@ def _fault(outcome: Ok | Failed) -> MienError | None:
     if len(analysis.faces):
         return None
     if not len(analysis.refused):
-        return NoFaceError(
-            what=f"{analysis.source}: no face was found",
-            why="a template is made from a face",
-            mend="use a picture in which the face is at least 20 pixels wide, and upright",
-        )
+        return no_face(analysis.source)
     codes = [str(code) for code in analysis.reasons[0]]
     return QualityError(
         what=f"{analysis.source}: the face cannot be used ({', '.join(codes)})",

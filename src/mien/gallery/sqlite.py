@@ -26,7 +26,7 @@ from mien.core.types import Float32, Ints
 from mien.gallery._database import create_database, open_database, transaction, typed_errors
 from mien.gallery._snapshot import read_snapshot, write_snapshot
 from mien.gallery.index import Count, Hit, Template, check_queries, check_record, check_templates
-from mien.gallery.search import ExactSearch, Precision, open_search
+from mien.gallery.search import LENGTH_TOLERANCE, ExactSearch, Precision, open_search
 
 _TAIL_ROWS: Final = 4096
 _FETCH_ROWS: Final = 10_000
@@ -66,6 +66,7 @@ class SqliteIndex:
         self._connection: sqlite3.Connection | None = None
         self._meta: dict[str, str] = {}
         self._view: _View | None = None
+        self._count: Count | None = None
         self._seen = -1
 
     @property
@@ -113,7 +114,7 @@ class SqliteIndex:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
-            self._connection = self._view = None
+            self._connection = self._view = self._count = None
 
     def read_note(self, key: str) -> str | None:
         """A text that was kept with `write_note`; None if there is none."""
@@ -197,12 +198,15 @@ class SqliteIndex:
         return merged
 
     def count(self) -> Count:
-        """See `GalleryIndex.count`."""
+        """See `GalleryIndex.count`. Counted once after a change: every search asks for it."""
         with self._lock, typed_errors(self.path):
-            faces, people = self._db.execute(
-                "SELECT count(*), count(DISTINCT person) FROM faces"
-            ).fetchone()
-            return Count(int(faces), int(people))
+            self._notice_others()
+            if self._count is None:
+                faces, people = self._db.execute(
+                    "SELECT count(*), count(DISTINCT person) FROM faces"
+                ).fetchone()
+                self._count = Count(int(faces), int(people))
+            return self._count
 
     def people(self) -> list[tuple[str, int]]:
         """Everybody in the gallery with the number of their templates, by name."""
@@ -259,7 +263,8 @@ class SqliteIndex:
         if len(blob) != 4 * self.dim:
             return [f"the template of face {face_id} is cut off"]
         length = float(np.linalg.norm(np.frombuffer(blob, "<f4").astype(np.float64)))
-        return [] if abs(length - 1) < 1e-3 else [f"the template of face {face_id} is damaged"]
+        is_sound = abs(length - 1) < LENGTH_TOLERANCE
+        return [] if is_sound else [f"the template of face {face_id} is damaged"]
 
     def _matrix_faults(self) -> list[str]:
         """Differences between a sound store and what is searched."""
@@ -313,8 +318,8 @@ class SqliteIndex:
             return hits
 
     def _after_change(self, *, removed: int) -> None:
-        """Forget the view; if templates went, the matrix file that still holds them goes too."""
-        self._view = None
+        """Forget what was derived; if templates went, the matrix file with them goes too."""
+        self._view = self._count = None
         if removed:
             self.matrix_path.unlink(missing_ok=True)
             with typed_errors(self.path):
@@ -322,11 +327,17 @@ class SqliteIndex:
 
     def _current_view(self) -> _View:
         with self._lock, typed_errors(self.path):
-            (version,) = self._db.execute("PRAGMA data_version").fetchone()
-            if self._view is None or version != self._seen:
+            self._notice_others()
+            if self._view is None:
                 self._view = self._build_view()
-                self._seen = version
             return self._view
+
+    def _notice_others(self) -> None:
+        """Forget what was derived if another connection has changed the store."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version != self._seen:
+            self._view = self._count = None
+            self._seen = version
 
     def _build_view(self) -> _View:
         rows = self._db.execute("SELECT number, person FROM faces ORDER BY number").fetchall()

@@ -1,4 +1,4 @@
-"""Packaged networks rewritten for speed, once, into files of the weight cache.
+"""Packaged networks rewritten for speed; `packaged` keeps the results in the weight cache.
 
 The packaged YuNet and SFace store their weights block-quantised (int8 with a scale per block) and
 for a batch of one. `expand_network` restores float32 weights and a free batch axis. For ONNX
@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,12 +20,6 @@ from onnx import helper, numpy_helper
 from mien.core.errors import IntegrityError
 from mien.core.files import write_atomically
 from mien.core.types import Array
-
-RECIPE: Final = "float32-2"
-"""Version of the plain rewriting; part of the cache file's name."""
-
-RECIPE_RELU: Final = "float32-relu-4"
-"""Version of the rewriting without PReLU."""
 
 
 def expand_network(source: Path, target: Path, *, split_prelu: bool = False) -> None:
@@ -219,7 +213,7 @@ def _split_alone(x: str, out: str, factors: dict[str, Array], graph: Any) -> lis
     nodes = []
     for part, factor in factors.items():
         graph.initializer.append(numpy_helper.from_array(factor, f"{out}_{part}_weight"))
-        nodes.append(_scale(x, f"{out}_{part}", factor))
+        nodes.append(_scale(x, f"{out}_{part}", len(factor)))
     return _join(nodes[0], nodes[1], out)
 
 
@@ -229,14 +223,14 @@ def _split_plainly(x: str, out: str, slope: Array, graph: Any) -> list[Any]:
         graph.initializer.append(numpy_helper.from_array(factor, f"{out}_{part}_weight"))
     relu = helper.make_node("Relu", [x], [f"{out}_positive"])
     rest, straight = f"{out}_rest", f"{out}_straight"
-    products = [_scale(f"{out}_positive", rest, slope), _scale(x, straight, slope)]
+    products = [_scale(f"{out}_positive", rest, len(slope)), _scale(x, straight, len(slope))]
     return [relu, *products, helper.make_node("Add", [rest, straight], [out])]
 
 
-def _scale(x: str, out: str, factor: Array) -> Any:
+def _scale(x: str, out: str, channels: int) -> Any:
     """A channelwise product as a depthwise 1x1 convolution, with weights named after its output."""
     return helper.make_node(
-        "Conv", [x, f"{out}_weight"], [out], group=len(factor), kernel_shape=[1, 1]
+        "Conv", [x, f"{out}_weight"], [out], group=channels, kernel_shape=[1, 1]
     )
 
 

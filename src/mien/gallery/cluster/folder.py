@@ -1,6 +1,5 @@
 """Clusters of a folder's faces that can be kept in a file and grown when photos are added."""
 
-import csv
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mien.core.errors import IntegrityError, MissingError, RangeError
+from mien.core.errors import IntegrityError, RangeError
 from mien.core.files import write_atomically
+from mien.core.records import read_csv
 from mien.core.types import Array
 from mien.faces.pipeline import Ok, Outcome
 from mien.gallery.cluster.config import ClusterConfig
@@ -168,15 +168,7 @@ def read_links(path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
         MissingError: If it cannot be read.
         RangeError: If a row is neither ``must`` nor ``cannot``, or a name is missing.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise MissingError(
-            what=f"{path} cannot be read ({type(err).__name__})",
-            why="it is to hold corrections",
-            mend="check the path; the columns are link,left,right",
-        ) from err
+    rows = read_csv(path, why="it is to hold corrections", columns="link,left,right")
     pairs: dict[str, list[tuple[str, str]]] = {"must": [], "cannot": []}
     for number, row in enumerate(rows, 2):
         kind, left, right = row.get("link"), row.get("left"), row.get("right")

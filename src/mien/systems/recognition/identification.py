@@ -12,7 +12,7 @@ Source:
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from mien.gallery.index import Template
 from mien.metrics.intervals import Interval, clopper_pearson_interval
 
 Source = Literal["shipped", "enrolled"]
+SOURCES: Final[tuple[Source, ...]] = ("shipped", "enrolled")
 
 
 @dataclass(frozen=True, slots=True)

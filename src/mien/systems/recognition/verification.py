@@ -8,7 +8,6 @@ Source:
     other nine. Rates after ISO/IEC 19795-1.
 """
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 
 from mien.core.errors import MissingError, RangeError
+from mien.core.records import read_csv
+from mien.core.threads import resolve_threads
 from mien.core.types import Bools, Float32, Float64, Ints
 from mien.faces.pipeline import FacePipeline, Failed
 from mien.metrics.folds import FoldAccuracy, assign_folds, fold_accuracy
@@ -129,15 +130,7 @@ def read_pairs(path: Path) -> list[Pair]:
         MissingError: If it cannot be read.
         RangeError: If a column is missing, a value is not 0 or 1, or there are no rows.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise MissingError(
-            what=f"{path} cannot be read ({type(err).__name__})",
-            why="the protocol needs a list of pairs",
-            mend="check the path; the columns are left,right,same",
-        ) from err
+    rows = read_csv(path, why="the protocol needs a list of pairs", columns="left,right,same")
     flags = {"1": True, "0": False, "true": True, "false": False}
     pairs = []
     for number, row in enumerate(rows, 2):
@@ -148,7 +141,7 @@ def read_pairs(path: Path) -> list[Pair]:
                 why="a pair has a left picture, a right picture, and 1 or 0 for same",
                 mend="write the columns left,right,same",
             )
-        pairs.append(Pair(row["left"], row["right"], flag))
+        pairs.append(Pair(str(row["left"]), str(row["right"]), flag))
     if not pairs:
         raise RangeError(
             what=f"{path} holds no pairs",
@@ -223,8 +216,6 @@ def _embed(
     workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> _Embedded:
-    from mien.core.threads import resolve_threads
-
     count = resolve_threads(workers)
     paths = [images / name for name in names]
     for _ in pipeline.analyse_many(paths[:8], workers=1, which="main"):
