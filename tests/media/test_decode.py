@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 import warnings
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import ImageFile
 
 from mien.core.errors import MediaError
 from mien.core.optional import is_installed
-from mien.media.decode import DECODER_ERRORS, strict_pillow, typed_errors
+from mien.media.decode import DECODER_ERRORS, _webp_canvas, strict_pillow, typed_errors
 from mien.media.image import ImageLimits, load_image
 from toys.pictures import chunk, draw_corner, draw_heic, draw_zoo, encode
 
@@ -53,7 +54,11 @@ HOSTILE = {
         encode(draw_corner(), "JPEG", progressive=True)
     ),
 }  # fmt: skip
-WORDS = {"text chunk": "too large", "icc chunk": "too large", "tiff tags": "cannot be decoded"}
+WORDS = {
+    "text chunk": "too large",
+    "icc chunk": "too large",
+    "tiff tags": "tags claim more than it holds",
+}
 WORDS |= {"jpeg scans": "JPEG of more than 100 scans"}
 
 
@@ -65,6 +70,17 @@ def test_a_hostile_header_is_refused_before_memory_is_spent(name: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < len(HOSTILE[name]) * 3 + 20_000_000
+
+
+@pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 80}, {"save_all": True}])
+def test_the_canvas_of_a_webp_is_read_from_its_header(options: dict[str, object]) -> None:
+    rng = np.random.default_rng(0)
+    picture = PilImage.fromarray(rng.integers(0, 255, (17, 301, 3), np.uint8))
+    if options.get("save_all"):
+        options = options | {"append_images": [picture.transpose(PilImage.Transpose.ROTATE_180)]}
+    file = BytesIO()
+    picture.save(file, "WEBP", **options)
+    assert _webp_canvas(file.getvalue()) == (301, 17)
 
 
 def test_crowded_exif_is_read_within_bounds() -> None:
@@ -102,8 +118,8 @@ def test_switches_return_to_what_the_application_had(monkeypatch: pytest.MonkeyP
 
 
 def test_readers_in_threads_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PilImage, "MAX_IMAGE_PIXELS", 7)
     zoo, failures = list(draw_zoo().values()), []
+    monkeypatch.setattr(PilImage, "MAX_IMAGE_PIXELS", 7)
 
     def read(limit: int) -> None:
         try:

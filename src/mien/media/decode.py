@@ -19,6 +19,7 @@ from PIL import ImageFile, UnidentifiedImageError, features
 
 from mien.core.errors import MediaError, MienError
 from mien.core.optional import require
+from mien.media._tags import claims_too_much
 from mien.media.limits import ImageLimits
 
 # Everything that Pillow's parsers were seen, or can be read, to raise on hostile input. Wide on
@@ -129,6 +130,14 @@ def open_picture(data: bytes, name: str, source: str, limits: ImageLimits) -> Pi
     """
     if name == "JPEG":
         _check_scans(data, source)
+    if name == "TIFF" and claims_too_much(data):
+        raise MediaError(
+            what=f"{source} is a TIFF file whose tags claim more than it holds",
+            why="reading it could take all memory",
+            mend="copy or export the picture again",
+        )
+    if name == "WEBP" and (canvas := _webp_canvas(data)):
+        limits.check_size(*canvas, source)
     picture = _open_heif(data) if name == "HEIF" else _open_builtin(data, name, source)
     limits.check_size(*picture.size, source)
     return picture
@@ -148,6 +157,27 @@ def _open_heif(data: bytes) -> PilImage.Image:
     # The class is used as it is: registering the plug-in would change Pillow for the application.
     picture: PilImage.Image = require("pillow_heif", extra="heif").HeifImageFile(BytesIO(data))
     return picture
+
+
+def _webp_canvas(data: bytes) -> tuple[int, int] | None:
+    """The size that a WebP header states: the decoder makes room for it while it is opened.
+
+    Source:
+        WebP Container Specification, "Extended File Format"; RFC 6386, section 9.1; WebP Lossless
+        Bitstream Specification, section 3.
+    """
+    kind, body = data[12:16], data[20:30]
+    if len(body) < 10:
+        return None
+    if kind == b"VP8X":
+        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        width, height = (int.from_bytes(body[k : k + 2], "little") & 0x3FFF for k in (6, 8))
+        return width, height
+    return None
 
 
 def _check_scans(data: bytes, source: str) -> None:
@@ -184,6 +214,8 @@ def load_picture(picture: PilImage.Image, source: str, limits: ImageLimits) -> i
     """
     picture.load()
     limits.check_size(*picture.size, source)
+    if claims_too_much(picture.info.get("exif") or b""):
+        return None
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
     except DECODER_ERRORS:
