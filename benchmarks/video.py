@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mien.core.keys import new_key
 from mien.core.types import Box, Float32, UInt8
 from mien.faces.detect.protocol import Detections, Detector
 from mien.faces.embed.protocol import Embedder
@@ -429,7 +430,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     pipeline = FacePipeline(detector, embedder)
     clips, tracks = [], []
     with tempfile.TemporaryDirectory() as folder:
-        gallery = Gallery.create(Path(folder) / "people.gallery", pipeline.contract)
+        gallery = Gallery.create(Path(folder) / "people.gallery", pipeline.contract, key=new_key())
         actors = cast(pipeline, gallery, options.data)
         detector.seconds.clear()
         embedder.seconds, embedder.faces = 0.0, 0

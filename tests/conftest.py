@@ -15,6 +15,14 @@ def own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_key():
+    """Galleries of tests are sealed with a key of their own, never with the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIEN_GALLERY_KEY", "dGVzdHMgdGVzdHMgdGVzdHMgdGVzdHMgdGVzdHMgMTI=")
+        yield
+
+
 @pytest.fixture(scope="session")
 def pipeline():
     """The default pipeline: YuNet and SFace on ONNX Runtime."""

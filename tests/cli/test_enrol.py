@@ -17,7 +17,7 @@ def test_one_person_by_name(mien, portraits, tmp_path):
     assert [row["person"] for row in rows] == ["Barack Obama"] * 2
     assert all(len(row["face_id"]) == 32 for row in rows)
     assert "1 people with 2 templates" in answer.err
-    assert "not encrypted" in answer.err
+    assert "sealed" in answer.err
 
 
 def test_a_folder_per_person(mien, portraits, tmp_path):

@@ -24,3 +24,9 @@ def test_every_error_is_drawn_with_its_code_status_and_exit():
 def test_every_exit_code_is_explained():
     explained = set(re.findall(r"^\| (\d+) \|", PAGE.read_text(), re.MULTILINE))
     assert {str(k.exit_code) for k in kinds()} <= explained
+
+
+def test_every_code_has_a_row_that_the_service_can_point_to():
+    anchors = re.findall(r"^\| `(\w+)`\{ #(\w+) \} \|", PAGE.read_text(), re.MULTILINE)
+    assert {code for code, _ in anchors} == {k.code for k in kinds()}
+    assert all(code == anchor for code, anchor in anchors)

@@ -5,6 +5,7 @@ import pytest
 
 from mien.core.errors import ConflictError
 from mien.faces.draw import Mark
+from mien.core.keys import load_key
 from mien.gallery.decide import Decision
 from mien.gallery.gallery import Gallery
 from mien.media.image import load_image
@@ -38,7 +39,8 @@ def test_pictures_and_page_are_written(result):
 def test_it_can_be_shown_again_in_the_same_folder(result, pipeline):
     again = run_demo(result.report.parent, pipeline)
     assert again.is_right
-    with Gallery.open(result.report.parent / "people.gallery") as gallery:
+    folder = result.report.parent
+    with Gallery.open(folder / "people.gallery", key=load_key(folder / "people.key")) as gallery:
         assert gallery.count().faces == 2
 
 

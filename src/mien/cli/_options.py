@@ -30,6 +30,9 @@ Workers = Annotated[
 MinFace = Annotated[
     float, typer.Option("--min-face", help="Smallest face side to look for, in pixels.")
 ]
+ACTOR = "cli"
+"""Who changes a gallery, for its journal."""
+
 Licence = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,8 @@ from mien.cli import (
     evaluate,
     gallery,
     identify,
+    keys,
+    serve,
     verify,
     watch,
 )
@@ -36,6 +38,8 @@ app.command("cluster")(cluster.cluster)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(gallery.app, name="gallery")
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,6 +1,6 @@
 """``mien embed``: templates of a folder as Parquet."""
 
-from itertools import islice
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,14 @@ from mien.cli._options import (
     open_pipeline,
 )
 
-_PIECE = 256
+_PIECE = 64
+
+
+class EngineChoice(StrEnum):
+    """Who runs the processes."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def embed(
@@ -28,6 +35,10 @@ def embed(
     min_face: MinFace = 20.0,
     require: Licence = None,
     workers: Workers = None,
+    engine: Annotated[
+        EngineChoice,
+        typer.Option(help="Who runs the workers: mien itself, or Ray Data (extra 'scale')."),
+    ] = EngineChoice.LOCAL,
     json: Json = False,
 ) -> None:
     """Write the templates of all faces on pictures to a Parquet file.
@@ -36,22 +47,31 @@ def embed(
     cannot be read are listed, and do not stop the others.
     """
     from mien.cli._pictures import expand
+    from mien.faces._rows import picture_starts, whole_pictures
+    from mien.faces.batch_embed import embed_pictures
     from mien.faces.export import EmbeddingExport
+    from mien.faces.parts import PipelineConfig
 
-    paths = expand(pictures)
-    pipeline = open_pipeline(
+    paths = list(dict.fromkeys(str(path) for path in expand(pictures)))
+    pipeline = open_pipeline(  # before any process starts: what is missing is said once
         provider=provider, embedder=embedder, min_face=min_face, require=require
     )
+    config = PipelineConfig(
+        provider=provider,
+        embedder=embedder,
+        min_face_px=min_face,
+        require="commercial" if require else None,
+    )
     export = EmbeddingExport(out, pipeline.contract.id)
-    todo = [path for path in paths if str(path) not in export.done]
+    todo = [path for path in paths if path not in export.done]
     if len(todo) < len(paths):
         remark(f"going on: {len(paths) - len(todo)} of {len(paths)} pictures are done already")
-    outcomes = pipeline.analyse_many(todo, workers=workers)
+    batches = embed_pictures(todo, config, engine=engine.value, workers=workers)
     done = 0
     with progress("embedding", quiet=json) as advance:
-        while piece := list(islice(outcomes, _PIECE)):
-            export.add(piece)
-            done += len(piece)
+        for rows in whole_pictures(batches, _PIECE):
+            export.add_rows(rows)
+            done += len(picture_starts(rows))
             advance(done, len(todo))
     summary = export.finish()
     for failure in summary.failed:

@@ -19,6 +19,7 @@ from mien.cli._options import (
     open_gallery,
     open_pipeline,
 )
+from mien.core.errors import ConfigError, MienError
 
 if TYPE_CHECKING:
     from mien.gallery.gallery import Identification
@@ -30,6 +31,12 @@ def identify(
     fpir: Fpir = 0.01,
     annotate: Annotated[
         Path | None, typer.Option(help="Write the pictures with boxes and names to this folder.")
+    ] = None,
+    xmp: Annotated[
+        str | None,
+        typer.Option(
+            help="Write matched names as face regions (MWG): 'sidecar' files, or 'embed' into JPEG."
+        ),
     ] = None,
     provider: Provider = "onnxruntime",
     embedder: EmbedderName = "sface",
@@ -48,6 +55,12 @@ def identify(
     from mien.faces.pipeline import Failed
     from mien.faces.quality import QualityGate
 
+    if xmp not in {None, "sidecar", "embed"}:
+        raise ConfigError(
+            what=f"--xmp is {xmp!r}",
+            why="regions are written beside a photograph, or into it",
+            mend="pass 'sidecar' or 'embed'",
+        )
     paths = expand(pictures)
     pipeline = open_pipeline(
         provider=provider, embedder=embedder, min_face=min_face, require=require
@@ -71,6 +84,8 @@ def identify(
                     table.extend(_rows(path, answers))
                     if annotate:
                         _write_annotated(path, answers, annotate)
+                    if xmp:
+                        _write_regions(path, answers, embed=xmp == "embed")
                 if json:
                     write_line(row)
                 advance(done, len(paths))
@@ -79,6 +94,18 @@ def identify(
         write_table(f"At FPIR {fpir:g}", columns, table)
     if errors and len(errors) == len(paths):
         raise typer.Exit(errors[0].exit_code)
+
+
+def _write_regions(path: Path, answers: "list[Identification]", *, embed: bool) -> None:
+    from mien.gallery.regions import write_matches
+
+    try:
+        written = write_matches(path, answers, embed=embed)
+    except MienError as err:
+        remark(f"{path}: no regions written: {err.what}; {err.mend}")
+        return
+    if written:
+        remark(f"regions written to {written}")
 
 
 def face_record(answer: "Identification") -> dict[str, Any]:

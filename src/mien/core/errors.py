@@ -8,7 +8,8 @@
     │   ├── RangeError                    range        422     2
     │   ├── MediaError                    media        415     2    unreadable or unsupported file
     │   ├── NoFaceError                   no_face      422     3    an expected outcome, not a fault
-    │   └── QualityError                  quality      422     3    a face, but not fit for use
+    │   ├── QualityError                  quality      422     3    a face, but not fit for use
+    │   └── TooLargeError                 too_large    413     2    more bytes than are taken
     ├── ConfigError (ValueError)          config       400     2    carries the key's path
     ├── MissingError (LookupError)        missing      404     4
     │   ├── WeightsMissingError           weights      503     4
@@ -19,6 +20,10 @@
     ├── ConflictError                     conflict     409     8    a face or name is already taken
     ├── StorageError (OSError)            storage      507     9    disk full, locked, not writable
     ├── RefusedError                      refused      403     7    use policy, consent, licence
+    │   └── UnauthorisedError             unauthorised 401     7    no key, or not a valid one
+    ├── BusyError                         busy         503     9    too much is waiting already
+    │   └── ThrottledError                throttled    429     9    one client asks too often
+    ├── DeadlineError                     timeout      408     9    a request came in too slowly
     └── InternalError                     internal     500     70   our bug; asks for a report
 
 Each error says what was found, why that cannot work and how to mend it. Messages hold no
@@ -111,6 +116,13 @@ class QualityError(InputError):
     exit_code = 3
 
 
+class TooLargeError(InputError):
+    """A request has more bytes than the service takes."""
+
+    code = "too_large"
+    status = 413
+
+
 class ConfigError(MienError, ValueError):
     """A setting is unknown, of the wrong type, or contradicts another."""
 
@@ -169,6 +181,39 @@ class RefusedError(MienError):
     code = "refused"
     status = 403
     exit_code = 7
+
+
+class UnauthorisedError(RefusedError):
+    """A request without a key, or with one that is not valid. Does not say which part is wrong."""
+
+    code = "unauthorised"
+    status = 401
+
+
+class BusyError(MienError):
+    """Too much is waiting already; the same request may be answered later.
+
+    The fact ``retry_after_s`` says after how many seconds to ask again.
+    """
+
+    code = "busy"
+    status = 503
+    exit_code = 9
+
+
+class ThrottledError(BusyError):
+    """One client asks more often than it may."""
+
+    code = "throttled"
+    status = 429
+
+
+class DeadlineError(MienError):
+    """A request did not come in, or was not done, in the time it may take."""
+
+    code = "timeout"
+    status = 408
+    exit_code = 9
 
 
 class ConflictError(MienError):

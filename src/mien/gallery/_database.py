@@ -1,4 +1,8 @@
-"""SQLite as `sqlite.SqliteIndex` uses it: opening, the schema, and its errors as ours."""
+"""SQLite as `sqlite.SqliteIndex` uses it: opening, the schema, and its errors as ours.
+
+Schema 2 keeps in the clear only what a search has to join: opaque ids, keyed hashes, days of
+deletion. Everything else is sealed (`vault.Vault`).
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,26 +14,64 @@ from mien.core.errors import IntegrityError, MissingError, StorageError
 from mien.core.files import storage_error
 
 APPLICATION_ID: Final = 0x4D49454E
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
-_WAIT_S: Final = 5.0
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+_WAIT_S: Final = 10.0
+TABLES: Final = """
+CREATE TABLE people (
+  person_id TEXT PRIMARY KEY,
+  tag BLOB NOT NULL UNIQUE,
+  record BLOB NOT NULL
+) STRICT;
 CREATE TABLE faces (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   face_id TEXT NOT NULL UNIQUE,
-  person TEXT NOT NULL,
+  person_id TEXT NOT NULL REFERENCES people,
+  digest BLOB NOT NULL,
+  retain_until TEXT NOT NULL,
   vector BLOB NOT NULL,
-  quality REAL NOT NULL,
-  source TEXT NOT NULL,
-  digest TEXT NOT NULL,
-  box TEXT NOT NULL,
-  consent TEXT NOT NULL,
-  enrolled_at TEXT NOT NULL
+  record BLOB NOT NULL
 ) STRICT;
-CREATE INDEX faces_by_person ON faces (person);
-CREATE INDEX faces_by_digest ON faces (digest);
+CREATE INDEX faces_by_person_id ON faces (person_id);
+CREATE INDEX faces_by_digest_tag ON faces (digest);
+CREATE INDEX faces_by_retention ON faces (retain_until) WHERE retain_until != '';
+CREATE TABLE crops (
+  face_id TEXT PRIMARY KEY REFERENCES faces (face_id) ON DELETE CASCADE,
+  sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE separations (
+  one TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
+  other TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
+  PRIMARY KEY (one, other)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rejections (
+  rejection_id TEXT PRIMARY KEY,
+  person_id TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
+  sealed BLOB NOT NULL
+) STRICT;
+CREATE INDEX rejections_by_person ON rejections (person_id);
+CREATE TABLE sightings (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  sighting_id TEXT NOT NULL UNIQUE,
+  keep_until TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  crop BLOB NOT NULL
+) STRICT;
+CREATE TABLE journal (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  undone INTEGER NOT NULL DEFAULT 0,
+  sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE journal_ids (
+  number INTEGER NOT NULL REFERENCES journal ON DELETE CASCADE,
+  id TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_by_id ON journal_ids (id);
+CREATE INDEX journal_ids_by_number ON journal_ids (number);
+CREATE TABLE receipts (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE outbox (face_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
+_META: Final = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
 
 
 def create_database(path: Path, meta: dict[str, str]) -> None:
@@ -43,20 +85,26 @@ def create_database(path: Path, meta: dict[str, str]) -> None:
         path.touch(mode=0o600, exist_ok=False)
     except OSError as err:
         raise storage_error(err, path) from err
-    connection = _connect(path)
+    connection = connect(path)
     try:
-        with typed_errors(path):
-            connection.executescript(_SCHEMA)
+        with transaction(connection, path):
+            run_script(connection, _META + TABLES)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            with connection:
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-    finally:
+    except BaseException:
         connection.close()
+        path.unlink(missing_ok=True)
+        raise
+    connection.close()
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> tuple[sqlite3.Connection, int]:
     """Open a store that exists.
+
+    Returns:
+        The connection, and the version of the schema: the present one, or an earlier one that
+        `_migrate` can bring up to date.
 
     Raises:
         MissingError: If there is none.
@@ -69,25 +117,26 @@ def open_database(path: Path) -> sqlite3.Connection:
             why="nobody has been enrolled there yet",
             mend="enrol somebody first: mien enrol DIR --gallery PATH",
         )
-    connection = _connect(path)
+    connection = connect(path)
     try:
         with typed_errors(path):
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        if application != APPLICATION_ID or not 1 <= version <= SCHEMA_VERSION:
             raise IntegrityError(
                 what=f"{path} is not a gallery of this version of mien",
                 why=f"it has application id {application:#x} and schema version {version}, "
-                f"not {APPLICATION_ID:#x} and {SCHEMA_VERSION}",
+                f"not {APPLICATION_ID:#x} and 1 to {SCHEMA_VERSION}",
                 mend="check the path, or use the version of mien that made it",
             )
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, version
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection with the settings that durability and deletion rest on."""
     with typed_errors(path):
         connection = sqlite3.connect(
             path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
@@ -96,10 +145,18 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA foreign_keys = ON")
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Statements one after another, inside the running transaction (`executescript` commits)."""
+    for statement in script.split(";"):
+        if statement.strip():
+            connection.execute(statement)
 
 
 @contextmanager

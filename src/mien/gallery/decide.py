@@ -128,11 +128,13 @@ class Candidate:
         person: Name in the gallery.
         score: Highest cosine with one of the person's templates.
         face_id: The template that gave it.
+        person_id: Opaque id of the person, if the store keeps one.
     """
 
     person: str
     score: float
     face_id: str
+    person_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class Verdict:
         point: Threshold and error rates behind the decision; None if nothing was compared.
         reasons: Why, in words or reject codes.
         candidates: The most similar people, best first.
+        person_id: Opaque id of ``person``; None unless the decision is a match.
     """
 
     decision: Decision
@@ -154,6 +157,7 @@ class Verdict:
     point: OperatingPoint | None
     reasons: tuple[str, ...]
     candidates: tuple[Candidate, ...] = ()
+    person_id: str | None = None
 
 
 def decide(
@@ -191,7 +195,7 @@ def decide(
         )
     best = candidates[0]
     lead = best.score - candidates[1].score if len(candidates) > 1 else float("inf")
-    person = None
+    person, person_id = None, None
     if best.score < point.threshold:
         decision = Decision.UNKNOWN
         why = f"best score {best.score:.3f} is below the threshold {point.threshold:.3f}"
@@ -200,8 +204,10 @@ def decide(
         why = f"two people are closer than the margin: {lead:.3f} < {margin:.3f}"
     else:
         decision, person = Decision.MATCH, best.person
+        person_id = best.person_id
         why = f"score {best.score:.3f} reaches the threshold {point.threshold:.3f}"
-    return Verdict(decision, person, best.score, point, (why, *warnings), tuple(candidates))
+    reasons = (why, *warnings)
+    return Verdict(decision, person, best.score, point, reasons, tuple(candidates), person_id)
 
 
 def decide_pair(score: float, point: OperatingPoint) -> Verdict:

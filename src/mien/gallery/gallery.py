@@ -1,27 +1,35 @@
-"""The gallery: enrol people, identify faces, list and delete; decisions instead of neighbours."""
+"""The gallery: enrol people and identify faces; decisions instead of neighbours.
+
+What else may be done with people is in `people`, `deletion`, `journal` and `review`, which a
+gallery brings along.
+"""
 
 import hashlib
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mien.core.errors import (
     ConflictError,
     ContractError,
-    IdentityMissingError,
     InputError,
+    MissingError,
     QualityError,
 )
+from mien.core.keys import Key
 from mien.core.types import Float32, UInt8
 from mien.faces.contract import Contract
 from mien.faces.pipeline import Analysis, no_face
 from mien.faces.quality import QualityGate
+from mien.gallery._change import Change
 from mien.gallery.calibration import CalibrationTable, check_contract, parse_table, shipped_table
+from mien.gallery.conflicts import compare, conflict_error, conflicts
+from mien.gallery.crops import crop_jpeg
 from mien.gallery.decide import (
     AMBIGUITY_MARGIN,
     Candidate,
@@ -31,13 +39,22 @@ from mien.gallery.decide import (
     not_comparable,
     point_for_fpir,
 )
-from mien.gallery.index import Count, Template
+from mien.gallery.deletion import Deletion
+from mien.gallery.index import Count, Hit, Template, check_templates
+from mien.gallery.journal import Journal, Step, note
+from mien.gallery.people import People, check_day, check_name, check_strict
+from mien.gallery.review import Review
 from mien.gallery.search import Precision
 from mien.gallery.sqlite import SqliteIndex
+
+if TYPE_CHECKING:
+    from mien.gallery.mirror import Mirror
 
 DEFAULT_FPIR: Final = 0.01
 _CALIBRATION_NOTE: Final = "calibration"
 _CANDIDATES: Final = 3
+_MOST_CANDIDATES: Final = 50  # of whom some may have been rejected
+_SAME_FACE: Final = 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +71,68 @@ class Identification:
 
 
 class Gallery:
-    """Known people, and decisions about faces that may be theirs.
+    """Known people, and decisions about faces that may be theirs. Safe to use from threads.
 
     Args of `open` and `create` name the contract of the pipeline in use; a gallery made by another
     pipeline is refused.
+
+    Attributes:
+        index: The store.
+        people: Everybody: list, rename, merge, split, separate, reject.
+        deletion: Delete, expire, receipts.
+        journal: What was changed, and undoing it.
+        review: Faces kept to be looked at.
+        mirror: The server that searches in the gallery's place, if there is one.
     """
 
     def __init__(self, index: SqliteIndex) -> None:
         self.index = index
+        self.people = People(index)
+        self.deletion = Deletion(index, self._left_elsewhere)
+        self.journal = Journal(index)
+        self.review = Review(index)
+        self.mirror = _reopen_mirror(index)
         self._table: CalibrationTable | None = None
+        self._rejected: tuple[int, dict[str, Float32]] | None = None
 
     @classmethod
     def create(
-        cls, path: Path, contract: Contract, *, precision: Precision = "float32"
+        cls,
+        path: Path,
+        contract: Contract,
+        *,
+        precision: Precision = "float32",
+        key: Key | None = None,
+        strict: bool = False,
     ) -> "Gallery":
-        """Make an empty gallery.
+        """Make an empty gallery, sealed.
+
+        Args:
+            path: Its file.
+            contract: The pipeline whose templates it will hold.
+            precision: ``"int8"`` for the faster search of large galleries.
+            key: Opens it; None: the key that `core.keys.find_key` finds, or makes.
+            strict: Whether each template needs a consent and a day of deletion.
 
         Raises:
             ConflictError: If there is a file already.
             StorageError: If the place cannot be written.
         """
-        index = SqliteIndex(path, precision=precision)
+        index = SqliteIndex(path, precision=precision, key=key)
         index.create(contract.id, contract.dim)
-        return cls(index)
+        gallery = cls(index)
+        if strict:
+            gallery.make_strict(strict=True)
+        return gallery
 
     @classmethod
     def open(
-        cls, path: Path, contract: Contract | None = None, *, precision: Precision = "float32"
+        cls,
+        path: Path,
+        contract: Contract | None = None,
+        *,
+        precision: Precision = "float32",
+        key: Key | None = None,
     ) -> "Gallery":
         """Open a gallery.
 
@@ -88,13 +140,15 @@ class Gallery:
             path: Its file.
             contract: The pipeline in use; None to look at the gallery without one.
             precision: ``"int8"`` for the faster search of large galleries.
+            key: Opens it; None: the key that `core.keys.find_key` finds.
 
         Raises:
-            MissingError: If there is none.
+            MissingError: If there is none, or no key.
+            RefusedError: If it is sealed with another key.
             ContractError: If it was made by another pipeline.
-            IntegrityError: If the file is not a gallery.
+            IntegrityError: If the file is not a gallery, or has lost acknowledged changes.
         """
-        index = SqliteIndex(path, precision=precision)
+        index = SqliteIndex(path, precision=precision, key=key)
         index.open()
         gallery = cls(index)
         try:
@@ -106,7 +160,11 @@ class Gallery:
         return gallery
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of the search server."""
+        if self.mirror is not None:
+            self.mirror.flush_or_wait()
+            self.mirror.close()
+            self.mirror = None
         self.index.close()
 
     def __enter__(self) -> "Gallery":
@@ -169,18 +227,26 @@ class Gallery:
         *,
         pixels: UInt8,
         consent: str = "",
+        retain_until: str = "",
         gate: QualityGate | None = None,
         row: int | None = None,
+        force: bool = False,
+        keep_crop: bool = False,
+        actor: str = "",
     ) -> Template:
         """Add one face of one picture to a person.
 
         Args:
             person: The person's name in the gallery.
             analysis: What the pipeline found, all faces of the picture.
-            pixels: The picture, for its digest.
+            pixels: The picture, for its digest and the crop.
             consent: What the person agreed to.
+            retain_until: Day after which the template is to be deleted, such as ``2027-01-31``.
             gate: Quality demanded; `QualityGate.enrolment` by default.
             row: Which of the analysis' faces; None demands that there is one face only.
+            force: Enrol even if the face resembles another person more, or its own too little.
+            keep_crop: Whether to keep the piece of the picture that shows the face, sealed.
+            actor: Who does it, for the journal.
 
         Returns:
             The template as stored.
@@ -189,33 +255,108 @@ class Gallery:
             InputError: If the name is empty, or the picture shows several faces.
             NoFaceError: If there is no face.
             QualityError: If the face is not fit; the codes are in ``facts["codes"]``.
-            ConflictError: If this face of this picture is enrolled already.
+            ConflictError: If this face of this picture is enrolled already, or the face speaks
+                against the name; the codes are in ``facts["codes"]``.
+            RefusedError: If the gallery is strict, and consent or day of deletion is missing.
             ContractError: If another pipeline made the analysis.
         """
-        name = _check_name(person)
+        name = check_name(person)
         chosen = _choose_row(analysis, row)
         faces = analysis.faces
         self.check_contract(faces.contract)
         codes = faces.quality.rejects(gate or QualityGate.enrolment())[chosen]
         if codes:
             raise _unfit(analysis.source, [str(code) for code in codes])
-        digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
-        box = tuple(float(v) for v in faces.boxes[chosen])
-        vector = _vector(analysis, chosen)
-        self._check_new(name, digest, vector, analysis.source)
+        x0, y0, x1, y1 = (float(v) for v in faces.boxes[chosen])
         template = Template(
             face_id=uuid.uuid4().hex,
             person=name,
-            vector=vector,
+            vector=_vector(analysis, chosen),
             quality=float(faces.quality.unified[chosen]),
             source=analysis.source,
-            digest=digest,
-            box=(box[0], box[1], box[2], box[3]),
+            digest=digest_of(pixels),
+            box=(x0, y0, x1, y1),
             consent=consent,
             enrolled_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            retain_until=check_day(retain_until),
         )
-        self.index.upsert([template])
-        return template
+        crop = crop_jpeg(pixels, template.box) if keep_crop else None
+        return self.add(template, crop=crop, force=force, actor=actor)
+
+    def add(
+        self, template: Template, *, crop: bytes | None = None, force: bool = False, actor: str = ""
+    ) -> Template:
+        """Add a template that was made elsewhere; the checks of `enrol` that need no picture.
+
+        Args:
+            template: Of this gallery's contract; its person is found by name, or made.
+            crop: The piece of the picture that shows the face, JPEG.
+            force: Add it even if it speaks against its name.
+            actor: Who does it, for the journal.
+
+        Raises:
+            ConflictError: As for `enrol`.
+            RefusedError: As for `enrol`.
+        """
+        check_templates([template], self.index.dim)
+        check_strict(self.index, template.consent, template.retain_until)
+        with self.index.change() as change:
+            self._refuse_duplicate(template)
+            person_id = change.find_person(template.person)
+            if not force:
+                self._refuse_conflict(change, template, person_id or "")
+            change.put([template])
+            if crop is not None:
+                change.keep_crop(template.face_id, crop)
+            stored = change.template(template.face_id)
+            ids = [template.face_id, stored.person_id]
+            facts = {"face_id": template.face_id, "person": stored.person_id, "forced": force}
+            undo: list[Step] = [["remove", [template.face_id]]]
+            note(change, "enrol", actor=actor, ids=ids, facts=facts, undo=undo)
+        return stored
+
+    def confirm(
+        self,
+        sighting_id: str,
+        person: str,
+        *,
+        consent: str = "",
+        retain_until: str = "",
+        force: bool = False,
+        actor: str = "",
+    ) -> Template:
+        """Enrol a face that was kept for review.
+
+        Args:
+            sighting_id: The kept face.
+            person: Whom it shows; a name that is new makes a new person.
+            consent: What the person agreed to.
+            retain_until: Day after which the template is to be deleted.
+            force: As for `enrol`.
+            actor: Who does it.
+
+        Raises:
+            IdentityMissingError: If the face is not kept any more.
+            ConflictError: As for `enrol`.
+            RefusedError: As for `enrol`.
+        """
+        kept = self.review.find(sighting_id)
+        template = Template(
+            face_id=uuid.uuid4().hex,
+            person=check_name(person),
+            vector=kept.vector,
+            quality=kept.quality,
+            source=f"seen {kept.at}",
+            digest=kept.digest,
+            box=kept.box,
+            consent=consent,
+            enrolled_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            retain_until=check_day(retain_until),
+        )
+        crop = self.review.crop(sighting_id)
+        stored = self.add(template, crop=crop, force=force, actor=actor)
+        self.review.discard(sighting_id)
+        return stored
 
     def operating_point(self, fpir: float = DEFAULT_FPIR) -> OperatingPoint:
         """The threshold that keeps false alarms at ``fpir`` in a gallery of the present size."""
@@ -260,66 +401,140 @@ class Gallery:
     ) -> list[Verdict]:
         """`identify` for templates, (n, d) rows of length 1 of this gallery's contract."""
         point = self.operating_point(fpir)
-        hits = self.index.search_grouped(templates, _CANDIDATES)
-        return [
-            decide([Candidate(h.person, h.score, h.face_id) for h in found], point, margin=margin)
-            for found in hits
-        ]
+        rejections = self._rejections()
+        spare = _CANDIDATES + len(rejections)
+        hits = self.nearest(templates, min(spare, _MOST_CANDIDATES))
+        verdicts = []
+        for vector, found in zip(templates, hits, strict=True):
+            kept = [hit for hit in found if not _is_rejected(hit, vector, rejections)]
+            candidates = [
+                Candidate(h.person, h.score, h.face_id, h.person_id) for h in kept[:_CANDIDATES]
+            ]
+            verdict = decide(candidates, point, margin=margin)
+            if kept[:1] != found[:1]:
+                reasons = (*verdict.reasons, "a face like this was said not to be the nearest one")
+                verdict = replace(verdict, reasons=reasons)
+            verdicts.append(verdict)
+        return verdicts
+
+    def nearest(self, templates: Float32, k: int) -> list[list[Hit]]:
+        """The k most similar people of each template, from the search server if there is one."""
+        if self.mirror is not None:
+            return self.mirror.search_grouped(templates, k)
+        return self.index.search_grouped(templates, k)
+
+    def attach(self, url: str) -> None:
+        """Let a server search from now on; see `mirror`.
+
+        Raises:
+            ConflictError: If there is one already.
+            StorageError: If it cannot be used.
+        """
+        from mien.gallery.mirror import Mirror
+
+        self.mirror = Mirror.attach(self.index, url)
+
+    def detach(self) -> None:
+        """Let go of the search server, if there is one; everything is removed from it."""
+        if self.mirror is not None:
+            self.mirror.detach()
+            self.mirror = None
 
     def count(self) -> Count:
         """How many templates and people there are."""
         return self.index.count()
 
-    def delete_person(self, person: str) -> int:
-        """Remove a person with all templates.
+    def verify(self) -> list[str]:
+        """Prove that what is searched equals the store, that every row opens, and the receipts.
 
         Returns:
-            How many templates were removed.
-
-        Raises:
-            IdentityMissingError: If nobody has that name.
+            What is wrong, in words; empty if nothing is.
         """
-        face_ids = [template.face_id for template in self.index.iterate(person)]
-        if not face_ids:
-            raise missing_person()
-        return self.index.delete(face_ids)
+        faults = self.index.verify(matrix=self.mirror is None) or self.deletion.chain_faults()
+        return faults or (self.mirror.faults() if self.mirror else [])
 
-    def _check_new(self, person: str, digest: str, vector: Float32, source: str) -> None:
-        for known in self.index.find_digest(digest):
-            if float(known.vector @ vector) > 0.999:
-                raise duplicate(source, known, same=known.person == person)
+    def rotate_key(self, key: Key) -> int:
+        """Seal everything anew with a fresh data key, wrapped by another key.
+
+        Returns:
+            How many faces were sealed again.
+        """
+        return self.index.rotate(key)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether each template needs a consent and a day of deletion."""
+        return self.index.read_note("strict") == "yes"
+
+    def make_strict(self, *, strict: bool) -> None:
+        """Demand, or no longer demand, a consent and a day of deletion with each new template."""
+        self.index.write_note("strict", "yes" if strict else "no")
+
+    def _left_elsewhere(self, face_ids: Sequence[str]) -> dict[str, str]:
+        """For a receipt: whether faces are still in the search server."""
+        if self.mirror is None:
+            return {}
+        if not self.mirror.flush_or_wait():
+            return {"search server": "pending: it cannot be reached"}
+        found = self.mirror.holds(face_ids)
+        return {"search server": "still there" if found else "absent"}
+
+    def _rejections(self) -> dict[str, Float32]:
+        """Rejections of each person, read once after a change."""
+        revision = self.index.revision
+        if self._rejected is None or self._rejected[0] != revision:
+            self._rejected = (revision, self.people.rejections())
+        return self._rejected[1]
+
+    def _refuse_duplicate(self, template: Template) -> None:
+        for known in self.index.find_digest(template.digest):
+            if float(known.vector @ template.vector) > _SAME_FACE:
+                raise _duplicate(template, known)
+
+    def _refuse_conflict(self, change: Change, template: Template, person_id: str) -> None:
+        own = [face.vector for face in change.faces_of(person_id)] if person_id else []
+        nearest = self.nearest(template.vector[None], 2)[0]
+        likeness = compare(nearest, template.vector, own, person_id)
+        codes = conflicts(likeness, self._table_or_none(), self.count().faces)
+        if codes:
+            raise conflict_error(template.source, codes, likeness)
+
+    def _table_or_none(self) -> CalibrationTable | None:
+        try:
+            return self.calibration
+        except MissingError:
+            return None
 
 
-def missing_person() -> IdentityMissingError:
-    """The error for a name that the gallery does not hold; the name itself is not repeated."""
-    return IdentityMissingError(
-        what="nobody of that name is in the gallery",
-        why="they were never enrolled, or were deleted",
-        mend="see `mien gallery list`; names are case-sensitive",
-    )
+def _reopen_mirror(index: SqliteIndex) -> "Mirror | None":
+    if not index.has_secret("mirror"):
+        return None
+    from mien.gallery.mirror import Mirror
+
+    return Mirror.reopen(index)
 
 
-def duplicate(source: str, known: Template, *, same: bool) -> ConflictError:
-    """The error for a face that is in the gallery already."""
+def digest_of(pixels: UInt8) -> str:
+    """SHA-256 of a picture's pixels, 64 hexadecimal digits."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def _is_rejected(hit: Hit, vector: Float32, rejections: Mapping[str, Float32]) -> bool:
+    """Whether the face is nearer to one that was said not to be this person than to the person."""
+    rows = rejections.get(hit.person_id)
+    return rows is not None and float((rows @ vector).max()) > hit.score
+
+
+def _duplicate(template: Template, known: Template) -> ConflictError:
+    same = known.person == template.person
     whom = "for the same person" if same else "for another person"
     return ConflictError(
-        what=f"{source}: this face of this picture is enrolled already, {whom}",
+        what=f"{template.source}: this face of this picture is enrolled already, {whom}",
         why="a second copy adds nothing, and under another name it would make both ambiguous",
         mend="leave it out, or delete the other one first",
         face_id=known.face_id,
         same_person=same,
     )
-
-
-def _check_name(person: str) -> str:
-    name = person.strip()
-    if not name or len(name) > 200 or not name.isprintable():
-        raise InputError(
-            what="the person's name is empty, over 200 characters, or holds control characters",
-            why="people are found again by their names",
-            mend="pass a name such as 'Ada Lovelace'",
-        )
-    return name
 
 
 def _choose_row(analysis: Analysis, row: int | None) -> int:
@@ -334,6 +549,7 @@ def _choose_row(analysis: Analysis, row: int | None) -> int:
             why="it is not clear which of them is meant",
             mend="crop the picture to one face, or choose the main face: --face main",
             faces=found + refused,
+            codes=["EXCEEDS_MAX_FACES"],
         )
     if found == 0:
         raise _unfit(analysis.source, [str(code) for code in analysis.reasons[0]])

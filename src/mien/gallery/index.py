@@ -29,6 +29,10 @@ class Template:
         box: The face in that picture, x0 y0 x1 y1 pixels.
         consent: What the person agreed to, or on which ground they were enrolled; may be empty.
         enrolled_at: UTC, ISO 8601.
+        retain_until: Day after which it must be deleted, ISO 8601, such as ``2027-01-31``; empty:
+            no such day.
+        person_id: Opaque id of the person, if the store keeps one; empty otherwise, and not read
+            when templates are stored.
     """
 
     face_id: str
@@ -40,6 +44,8 @@ class Template:
     box: tuple[float, float, float, float]
     consent: str
     enrolled_at: str
+    retain_until: str = ""
+    person_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,13 @@ class Hit:
         face_id: The template.
         person: Whom it belongs to.
         score: Cosine.
+        person_id: Opaque id of the person, if the store keeps one.
     """
 
     face_id: str
     person: str
     score: float
+    person_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

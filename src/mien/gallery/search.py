@@ -1,9 +1,9 @@
 """The nearest templates of a gallery, exactly, by looking at every row.
 
 Two ways to look: float32 through BLAS, or 8-bit codes through ONNX Runtime, a quarter of the size
-and about three times as fast in large galleries. Both give the same rows and the same scores to
-the last bit. No graph, no tree, no approximation. Who the rows belong to, and whether a score is
-high enough, is decided elsewhere.
+and about three times as fast in large galleries; the codes stand in memory or in a file. All give
+the same rows and the same scores to the last bit. No graph, no tree, no approximation. Who the
+rows belong to, and whether a score is high enough, is decided elsewhere.
 
 Float32 runs on as many threads as BLAS has: set ``OMP_NUM_THREADS=1`` before Python starts for
 one. The codes run on one thread.
@@ -11,6 +11,7 @@ one. The codes run on one thread.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ConfigError, RangeError, ShapeError
 from mien.core.types import Array, Float32, Float64, Ints
+from mien.gallery._codes_file import CodesFile, round_up, write_codes_file
 from mien.gallery._shortlist import TILE, Shortlist
 
 Precision = Literal["float32", "int8"]
@@ -147,7 +149,7 @@ class Float32Search(_ScannedRows):
 
     def _scan(self, queries: Float32) -> Iterator[tuple[int, Array, Float64, Float64]]:
         (b, d), n = queries.shape, len(self.rows)
-        width = min(_FLOAT_SCORES // b // TILE * TILE, _round_up(max(n, 1)))
+        width = min(_FLOAT_SCORES // b // TILE * TILE, round_up(max(n, 1)))
         block = min(max(64, _SMALL_PRODUCT // (b * d)), _CHECKED_AT_ONCE)
         turned = np.ascontiguousarray(queries.T) if b > 1 else queries[0]  # d b
         scores = np.empty((width, b) if b > 1 else width, np.float32)
@@ -157,12 +159,48 @@ class Float32Search(_ScannedRows):
             for at in range(start, stop, block):
                 to = min(at + block, stop)
                 np.dot(self.rows[at:to], turned, out=scores[at - start : to - start])
-            used = scores[: _round_up(stop - start)]
+            used = scores[: round_up(stop - start)]
             used[stop - start :] = -np.inf
             yield start, used.reshape(-1, b).T, units, slack
 
 
-class Int8Search(_ScannedRows):
+class _CodedRows(_ScannedRows):
+    """Rows with 8-bit codes, wherever the codes are."""
+
+    queries_at_once = SCORES_AT_ONCE // _CODE_ROWS
+
+    _step: float
+    """What a code is multiplied by."""
+    _error: float
+    """The largest length of row - code·step."""
+    _block_rows: int
+
+    @abstractmethod
+    def _multiply_block(
+        self, number: int, queries: NDArray[np.uint8], scores: NDArray[np.int32]
+    ) -> None:
+        """Write the product of shifted queries (b, d) and the codes of a block to ``scores``."""
+
+    def _scan(self, queries: Float32) -> Iterator[tuple[int, Array, Float64, Float64]]:
+        b = len(queries)
+        step = np.abs(queries).max(axis=1).astype(np.float64) / _QUERY_LEVELS
+        codes = np.rint(queries / step[:, None])
+        rest = np.linalg.norm(queries - codes * step[:, None], axis=1)
+        # |x·q - x'·q'| <= |x - x'|·|q| + |x'|·|q - q'|, widened for the lengths' tolerance and
+        # for the float32 arithmetic that measured the errors.
+        slack = 1.01 * (self._error + (1 + self._error) * rest) + 1e-6
+        shifted = (codes + _QUERY_ZERO).astype(np.uint8)
+        width = self._block_rows
+        buffer = np.empty(b * round_up(min(width, len(self.rows))), np.int32)
+        for number, start in enumerate(range(0, len(self.rows), width)):
+            count = min(width, len(self.rows) - start)
+            scores = buffer[: b * round_up(count)].reshape(b, -1)
+            self._multiply_block(number, shifted, scores)
+            scores[:, count:] = np.iinfo(np.int32).min
+            yield start, scores, step * self._step, slack
+
+
+class Int8Search(_CodedRows):
     """Every row as an 8-bit code, multiplied in whole numbers; the best again in float32.
 
     Every code has the same step, so the product of codes is right within a bound that is known.
@@ -170,8 +208,6 @@ class Int8Search(_ScannedRows):
     result equals that of `Float32Search`. Codes take a byte a number and stay in memory; of the
     float32 rows only the best are touched, so they may stay on disk.
     """
-
-    queries_at_once = SCORES_AT_ONCE // _CODE_ROWS
 
     def __init__(self, rows: Float32) -> None:
         """Take rows to search and make their codes.
@@ -184,43 +220,87 @@ class Int8Search(_ScannedRows):
             RangeError: If a row is not finite or not of length 1.
         """
         super().__init__(rows)
-        starts = range(0, len(rows), _CHECKED_AT_ONCE)
-        parts = [self.rows[at : at + _CHECKED_AT_ONCE] for at in starts]
-        largest = max((max(part.max(), -part.min()) for part in parts), default=1.0)
-        self._step = float(np.float32(largest / _ROW_LEVELS))
-        self._error = 0.0
-        self._products = [
-            self._encode(self.rows[at : at + _CODE_ROWS]) for at in range(0, len(rows), _CODE_ROWS)
-        ]
+        self._step, self._error, self._block_rows = _code_step(self.rows), 0.0, _CODE_ROWS
+        self._products = []
+        for codes, error in _encode(self.rows, self._step):
+            self._products.append(_open_product(codes))
+            self._error = max(self._error, error)
 
-    def _encode(self, block: Float32) -> Any:
-        """A product with the codes of some rows; notes the largest error |row - code·step|."""
-        codes = np.zeros((block.shape[1], _round_up(len(block))), np.int8)
+    def _multiply_block(
+        self, number: int, queries: NDArray[np.uint8], scores: NDArray[np.int32]
+    ) -> None:
+        _multiply(self._products[number], queries, scores)
+
+
+class Int8FileSearch(_CodedRows):
+    """As `Int8Search`, with the codes in a file that need not fit into memory.
+
+    Each search reads the file from end to end, out of memory where the system still holds it
+    there. Opening reads no codes; what `write_codes` checked is not checked again.
+    """
+
+    def __init__(self, rows: Float32, codes: Path) -> None:
+        """Take rows to search, and the file of their codes.
+
+        Args:
+            rows: (n, d) what `write_codes` was given, such as a read-only `numpy.memmap`.
+            codes: The file that it wrote.
+
+        Raises:
+            ShapeError: If the rows are not (n, d) float32.
+            MissingError: If the file cannot be read.
+            IntegrityError: If it is damaged, or of other rows.
+        """
+        self.rows = _check_shape(rows, "row")
+        self._file = CodesFile(codes, self.rows)
+        self._step, self._error = self._file.header.step, self._file.header.error
+        self._block_rows = self._file.header.block_rows
+        self._product = _open_product(None)
+
+    def _multiply_block(
+        self, number: int, queries: NDArray[np.uint8], scores: NDArray[np.int32]
+    ) -> None:
+        _multiply(self._product, queries, scores, self._file.block(number))
+
+
+def write_codes(rows: Float32, path: Path) -> None:
+    """Make the file of codes that `Int8FileSearch` takes, in constant memory.
+
+    Args:
+        rows: (n, d) float32 of length 1, such as a read-only `numpy.memmap`.
+        path: Where the file shall stand; it takes d bytes a row.
+
+    Raises:
+        ShapeError: If they are not (n, d) float32.
+        RangeError: If a row is not finite or not of length 1.
+        StorageError: If the file cannot be written.
+    """
+    rows = _check_unit(rows, "row")
+    step = _code_step(rows)
+    write_codes_file(path, rows, step, _CODE_ROWS, _encode(rows, step))
+
+
+def _code_step(rows: Float32) -> float:
+    """The step at which every number of the rows has a code."""
+    starts = range(0, len(rows), _CHECKED_AT_ONCE)
+    parts = (rows[at : at + _CHECKED_AT_ONCE] for at in starts)
+    largest = max((max(part.max(), -part.min()) for part in parts), default=1.0)
+    return float(np.float32(largest / _ROW_LEVELS))
+
+
+def _encode(rows: Float32, step: float) -> Iterator[tuple[NDArray[np.int8], float]]:
+    """Codes (d, m) of every block, and the largest error |row - code·step| in it."""
+    for start in range(0, len(rows), _CODE_ROWS):
+        block = rows[start : start + _CODE_ROWS]
+        codes = np.zeros((block.shape[1], round_up(len(block))), np.int8)
+        error = 0.0
         for at in range(0, len(block), _CHECKED_AT_ONCE):
             part = block[at : at + _CHECKED_AT_ONCE]
-            rounded = np.rint(part / np.float32(self._step))
-            rest = part - rounded * np.float32(self._step)
-            self._error = max(self._error, float(np.linalg.norm(rest, axis=1).max()))
+            rounded = np.rint(part / np.float32(step))
+            rest = part - rounded * np.float32(step)
+            error = max(error, float(np.linalg.norm(rest, axis=1).max()))
             codes[:, at : at + len(part)] = rounded.T
-        return _open_product(codes)
-
-    def _scan(self, queries: Float32) -> Iterator[tuple[int, Array, Float64, Float64]]:
-        b = len(queries)
-        step = np.abs(queries).max(axis=1).astype(np.float64) / _QUERY_LEVELS
-        codes = np.rint(queries / step[:, None])
-        rest = np.linalg.norm(queries - codes * step[:, None], axis=1)
-        # |x·q - x'·q'| <= |x - x'|·|q| + |x'|·|q - q'|, widened for the lengths' tolerance and
-        # for the float32 arithmetic that measured the errors.
-        slack = 1.01 * (self._error + (1 + self._error) * rest) + 1e-6
-        shifted = (codes + _QUERY_ZERO).astype(np.uint8)
-        buffer = np.empty(b * _round_up(min(_CODE_ROWS, len(self.rows))), np.int32)
-        for number, product in enumerate(self._products):
-            start = number * _CODE_ROWS
-            count = min(_CODE_ROWS, len(self.rows) - start)
-            scores = buffer[: b * _round_up(count)].reshape(b, -1)
-            _multiply(product, shifted, scores)
-            scores[:, count:] = np.iinfo(np.int32).min
-            yield start, scores, step * self._step, slack
+        yield codes, error
 
 
 def open_search(rows: Float32, precision: Precision = "float32") -> ExactSearch:
@@ -249,13 +329,7 @@ def open_search(rows: Float32, precision: Precision = "float32") -> ExactSearch:
 
 def _check_unit(vectors: Float32, name: str) -> Float32:
     """The array without its subclass, if it is float32 rows of length 1."""
-    array = np.asarray(vectors)
-    if array.ndim != 2 or array.dtype != np.float32 or not array.shape[1]:
-        raise ShapeError(
-            what=f"the array of {name}s has shape {array.shape} and type {array.dtype}",
-            why=f"every {name} is a template of float32 numbers",
-            mend="pass a float32 array of shape (n, d)",
-        )
+    array = _check_shape(vectors, name)
     for at in range(0, len(array), _CHECKED_AT_ONCE):
         block = array[at : at + _CHECKED_AT_ONCE]
         length = np.sqrt(np.einsum("ij,ij->i", block, block))
@@ -267,6 +341,17 @@ def _check_unit(vectors: Float32, name: str) -> Float32:
                 why="templates are finite and of length 1, so that a dot product is a cosine",
                 mend="use embeddings as the pipeline returns them",
             )
+    return array
+
+
+def _check_shape(vectors: Float32, name: str) -> Float32:
+    array = np.asarray(vectors)
+    if array.ndim != 2 or array.dtype != np.float32 or not array.shape[1]:
+        raise ShapeError(
+            what=f"the array of {name}s has shape {array.shape} and type {array.dtype}",
+            why=f"every {name} is a template of float32 numbers",
+            mend="pass a float32 array of shape (n, d)",
+        )
     return array
 
 
@@ -285,51 +370,68 @@ def _check_queries(queries: Float32, dim: int, k: int) -> Float32:
     return _check_unit(queries, "query")
 
 
-def _round_up(count: int) -> int:
-    return -(-count // TILE) * TILE
-
-
-def _open_product(codes: NDArray[np.int8]) -> Any:
-    """An ONNX Runtime session that multiplies whole-number queries with these codes.
+def _open_product(codes: NDArray[np.int8] | None) -> Any:
+    """An ONNX Runtime session that multiplies whole-number queries with codes.
 
     Queries have 7 bits: on processors without VNNI two products are added in 16 bits, and
     2 · 127 · 127 still fits. ONNX Runtime keeps the codes repacked for the processor; given from
     outside the model, no second copy stays behind.
 
     Args:
-        codes: (d, m).
+        codes: (d, m); None: they are given with each query, and repacked each time.
     """
     import onnx
     import onnxruntime as ort
     from onnx import helper
 
-    weights = onnx.TensorProto(
-        name="codes",
-        data_type=onnx.TensorProto.INT8,
-        dims=codes.shape,
-        data_location=onnx.TensorProto.EXTERNAL,
-    )
-    weights.external_data.add(key="location", value="memory")
+    d, m = codes.shape if codes is not None else ("d", "m")
+    inputs = [helper.make_tensor_value_info("queries", onnx.TensorProto.UINT8, ["b", d])]
+    weights = []
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    if codes is None:
+        inputs += [helper.make_tensor_value_info("codes", onnx.TensorProto.INT8, [d, m])]
+    else:
+        weights += [_outside_tensor("codes", codes.shape)]
+        options.add_external_initializers(["codes"], [ort.OrtValue.ortvalue_from_numpy(codes)])
     zero = helper.make_tensor("zero", onnx.TensorProto.UINT8, [], [_QUERY_ZERO])
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["queries", "codes", "zero"], ["scores"])],
         "product",
-        [helper.make_tensor_value_info("queries", onnx.TensorProto.UINT8, ["b", codes.shape[0]])],
-        [helper.make_tensor_value_info("scores", onnx.TensorProto.INT32, ["b", codes.shape[1]])],
-        initializer=[weights, zero],
+        inputs,
+        [helper.make_tensor_value_info("scores", onnx.TensorProto.INT32, ["b", m])],
+        initializer=[*weights, zero],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_external_initializers(["codes"], [ort.OrtValue.ortvalue_from_numpy(codes)])
     return ort.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
 
-def _multiply(product: Any, queries: NDArray[np.uint8], scores: NDArray[np.int32]) -> None:
+def _outside_tensor(name: str, shape: tuple[int, ...]) -> Any:
+    """An int8 tensor of a model whose values are handed in beside it."""
+    import onnx
+
+    tensor = onnx.TensorProto(
+        name=name,
+        data_type=onnx.TensorProto.INT8,
+        dims=shape,
+        data_location=onnx.TensorProto.EXTERNAL,
+    )
+    tensor.external_data.add(key="location", value="memory")
+    return tensor
+
+
+def _multiply(
+    product: Any,
+    queries: NDArray[np.uint8],
+    scores: NDArray[np.int32],
+    codes: NDArray[np.int8] | None = None,
+) -> None:
     """Write the product of shifted queries (b, d) and codes into ``scores``, (b, m)."""
     binding = product.io_binding()
     binding.bind_cpu_input("queries", queries)
+    if codes is not None:  # by address: a mapped file is not copied
+        binding.bind_input("codes", "cpu", 0, np.int8, codes.shape, codes.ctypes.data)
     binding.bind_output("scores", "cpu", 0, np.int32, scores.shape, scores.ctypes.data)
     product.run_with_iobinding(binding)

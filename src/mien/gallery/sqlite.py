@@ -1,78 +1,87 @@
-"""The default store: SQLite in WAL mode as the only truth, searched through a mapped matrix.
+"""The default store: SQLite in WAL mode as the only truth, sealed, and searched in memory.
 
-Templates are stored as they are: the file is not encrypted, and is readable by its owner only.
+One transaction for each change, on disk before it is acknowledged. Templates, names and all else
+about people are encrypted (`vault`); what is searched is kept in memory and follows every change,
+also those of other processes.
 """
 
-import json
 import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from mien.core.errors import (
-    ConflictError,
-    IdentityMissingError,
-    IntegrityError,
-    InternalError,
-    RangeError,
-)
+from mien.core.errors import ConflictError, IntegrityError, InternalError
+from mien.core.keys import Key, find_key
 from mien.core.log import logger
 from mien.core.types import Float32, Ints
-from mien.gallery._database import create_database, open_database, transaction, typed_errors
-from mien.gallery._snapshot import read_snapshot, write_snapshot
+from mien.gallery._change import Change
+from mien.gallery._check import find_faults
+from mien.gallery._database import (
+    create_database,
+    open_database,
+    transaction,
+    typed_errors,
+)
+from mien.gallery._head import check_head, read_head, set_head, write_head
+from mien.gallery._migrate import upgrade
+from mien.gallery._rows import open_template, open_vector
+from mien.gallery._snapshot import Snapshot, read_snapshot, write_snapshot
+from mien.gallery._view import Found, View
 from mien.gallery.index import Count, Hit, Template, check_queries, check_record, check_templates
-from mien.gallery.search import LENGTH_TOLERANCE, ExactSearch, Precision, open_search
+from mien.gallery.search import Precision
+from mien.gallery.vault import Vault, unwrap
 
-_TAIL_ROWS: Final = 4096
+_MATRIX_ROWS: Final = 4096
+"""From so many templates on, the matrix file is kept: below, opening each row is quick enough."""
+
+_MATRIX_SHARE: Final = 8  # the matrix file is made again when one row in so many is not in it
 _FETCH_ROWS: Final = 10_000
-_COLUMNS: Final = "face_id, person, vector, quality, source, digest, box, consent, enrolled_at"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Some rows of the store, ready to be searched."""
-
-    numbers: Ints
-    groups: Ints
-    search: ExactSearch
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """The store as it was at one moment: mapped rows, rows in memory, names."""
-
-    parts: tuple[_Part, ...]
-    people: tuple[str, ...]
+_JOINED: Final = (
+    "SELECT number, face_id, faces.person_id, digest, retain_until, vector, faces.record, "
+    "people.record FROM faces JOIN people USING (person_id)"
+)
 
 
 class SqliteIndex:
-    """A gallery in one file, with a derived matrix file beside it."""
+    """A gallery in one file, with a derived matrix file and the head beside it."""
 
-    def __init__(self, path: Path, *, precision: Precision = "float32") -> None:
+    def __init__(
+        self, path: Path, *, precision: Precision = "float32", key: Key | None = None
+    ) -> None:
         """Name the place; `create` or `open` comes next.
 
         Args:
             path: The gallery's file.
             precision: ``"int8"`` searches 8-bit codes and compares the best again exactly.
+            key: Opens it; None: the key that `core.keys.find_key` finds.
         """
         self.path = path
         self._precision: Precision = precision
+        self._key = key
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._meta: dict[str, str] = {}
-        self._view: _View | None = None
+        self._vault: Vault | None = None
+        self._view: View | None = None
         self._count: Count | None = None
+        self._mapped_rows = 0
+        self._revision = 0
         self._seen = -1
 
     @property
     def matrix_path(self) -> Path:
         """The derived file."""
         return self.path.with_name(self.path.name + ".matrix")
+
+    @property
+    def head_path(self) -> Path:
+        """The file that holds the number of the last acknowledged change."""
+        return self.path.with_name(self.path.name + ".head")
 
     @property
     def contract(self) -> str:
@@ -84,6 +93,25 @@ class SqliteIndex:
         """See `GalleryIndex.dim`."""
         return int(self._meta["dim"])
 
+    @property
+    def store(self) -> str:
+        """Id of this gallery, 32 hexadecimal digits."""
+        return self._meta["store"]
+
+    @property
+    def revision(self) -> int:
+        """Number of the last change, as far as this process has seen."""
+        with self._lock, typed_errors(self.path):
+            self._notice_others()
+            return self._revision
+
+    @property
+    def vault(self) -> Vault:
+        """What seals its rows."""
+        if self._vault is None:
+            raise _closed()
+        return self._vault
+
     def create(self, contract: str, dim: int) -> None:
         """See `GalleryIndex.create`; the store is open afterwards."""
         if self.path.exists():
@@ -92,110 +120,146 @@ class SqliteIndex:
                 why="making a gallery there would overwrite it",
                 mend="choose another path, or delete the file",
             )
-        meta = {"contract": contract, "dim": str(dim), "store": uuid.uuid4().hex}
+        self._key = self._key or find_key(make=True)
+        store = uuid.uuid4().hex
+        meta = {"contract": contract, "dim": str(dim), "store": store, "revision": "0"}
+        meta["vault"] = Vault.new(store).wrapped(self._key)
         create_database(self.path, meta)
+        for stale in (self.matrix_path, self.head_path):
+            stale.unlink(missing_ok=True)
         self.open()
 
-    def open(self) -> None:
-        """Open a store that exists.
+    def open(self, *, accept_loss: bool = False) -> None:
+        """Open a store that exists; one of an earlier schema is brought up to date.
+
+        Args:
+            accept_loss: Go on even if acknowledged changes are missing.
 
         Raises:
-            MissingError: If there is none.
-            IntegrityError: If the file is not a gallery.
+            MissingError: If there is none, or no key.
+            RefusedError: If it is sealed with another key.
+            IntegrityError: If the file is not a gallery, or has lost acknowledged changes.
             StorageError: If it cannot be read.
         """
         with self._lock, typed_errors(self.path):
-            self._connection = open_database(self.path)
-            self._meta = dict(self._connection.execute("SELECT key, value FROM meta"))
-            check_record({"contract", "dim", "store"} <= self._meta.keys(), "meta rows are missing")
+            connection, version = open_database(self.path)
+            try:
+                self._key = self._key or find_key(make=version == 1)
+                if version == 1:
+                    self.matrix_path.unlink(missing_ok=True)  # it holds templates in the clear
+                    upgrade(connection, self.path, self._key)
+                meta = dict(connection.execute("SELECT key, value FROM meta"))
+                needed = {"contract", "dim", "store", "vault", "revision"}
+                check_record(needed <= meta.keys(), "meta rows are missing")
+                self._vault = unwrap(meta["vault"], self._key, meta["store"])
+                self._meta = meta
+                noted = read_head(self.head_path, self.store)
+                self._revision = _read_revision(connection)
+                if accept_loss:
+                    set_head(self.head_path, self.store, self._revision)
+                else:
+                    check_head(noted, self._revision)
+                    write_head(self.head_path, self.store, self._revision)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
 
     def close(self) -> None:
         """See `GalleryIndex.close`."""
         with self._lock:
             if self._connection is not None:
-                self._connection.close()
-            self._connection = self._view = self._count = None
+                try:
+                    self._keep_matrix()
+                finally:
+                    self._connection.close()
+            self._connection = self._view = self._count = self._vault = None
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """One change: all of what is done inside, or nothing; on disk when the block ends.
+
+        Raises:
+            StorageError: If it could not be stored; nothing has changed then.
+        """
+        with self._lock:
+            with transaction(self._db, self.path):
+                self._notice_others()
+                one = Change(self._db, self.vault)
+                yield one
+                revision = self._revision + 1
+                self._db.execute(
+                    "UPDATE meta SET value = ? WHERE key = 'revision'", (str(revision),)
+                )
+            self._revision = revision
+            self._follow(one)
+            write_head(self.head_path, self.store, revision)
+
+    @contextmanager
+    def look(self) -> Iterator[Change]:
+        """The same rows to read, without a change."""
+        with self._lock, typed_errors(self.path), self._steady():
+            self._notice_others()
+            yield Change(self._db, self.vault)
+
+    def query(self, statement: str, given: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a reading SQL statement."""
+        with self._lock, typed_errors(self.path), self._steady():
+            self._notice_others()
+            return self._db.execute(statement, given).fetchall()
 
     def read_note(self, key: str) -> str | None:
         """A text that was kept with `write_note`; None if there is none."""
-        with self._lock, typed_errors(self.path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (f"note:{key}",))
-            found = row.fetchone()
-            return None if found is None else str(found[0])
+        found = self.query("SELECT value FROM meta WHERE key = ?", (f"note:{key}",))
+        return str(found[0][0]) if found else None
+
+    def read_secret(self, key: str) -> bytes | None:
+        """What was kept with `Change.set_secret`; None if there is none."""
+        name = f"sealed:{key}"
+        found = self.query("SELECT value FROM meta WHERE key = ?", (name,))
+        return self.vault.open(bytes.fromhex(found[0][0]), "meta", name) if found else None
+
+    def has_secret(self, key: str) -> bool:
+        """Whether bytes are kept under this key."""
+        return bool(self.query("SELECT 1 FROM meta WHERE key = ?", (f"sealed:{key}",)))
 
     def write_note(self, key: str, text: str) -> None:
         """Keep a text with the gallery, such as its calibration; in place of the former one."""
-        with self._lock, transaction(self._db, self.path):
-            self._db.execute("REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", text))
+        with self.change() as change:
+            change.set_meta(f"note:{key}", text)
 
     def upsert(self, templates: Sequence[Template]) -> None:
         """See `GalleryIndex.upsert`."""
         check_templates(templates, self.dim)
-        ids = [(template.face_id,) for template in templates]
-        with self._lock:
-            with transaction(self._db, self.path):
-                before = self._db.total_changes
-                self._db.executemany("DELETE FROM faces WHERE face_id = ?", ids)
-                replaced = self._db.total_changes - before
-                self._db.executemany(
-                    f"INSERT INTO faces ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                    [_to_row(template) for template in templates],
-                )
-            self._after_change(removed=replaced)
+        with self.change() as change:
+            change.put(templates)
 
     def delete(self, face_ids: Sequence[str]) -> int:
-        """See `GalleryIndex.delete`. The rows are overwritten with zeros, not only unlinked."""
-        with self._lock:
-            with transaction(self._db, self.path):
-                before = self._db.total_changes
-                self._db.executemany(
-                    "DELETE FROM faces WHERE face_id = ?", [(one,) for one in face_ids]
-                )
-                removed = self._db.total_changes - before
-            self._after_change(removed=removed)
-            return removed
+        """See `GalleryIndex.delete`. What is removed is overwritten, not only unlinked."""
+        with self.change() as change:
+            removed = change.remove(face_ids)
+        return len(removed)
 
     def get(self, face_ids: Sequence[str]) -> list[Template]:
         """See `GalleryIndex.get`."""
-        return [self._get_one(face_id) for face_id in face_ids]
+        with self.look() as rows:
+            return [rows.template(face_id) for face_id in face_ids]
 
     def find_digest(self, digest: str) -> list[Template]:
         """Templates made from a picture with this digest."""
-        return self._select("WHERE digest = ? ORDER BY number", (digest,))
+        tag = self.vault.tag("digest", digest)
+        with self.look() as rows:
+            return rows.templates("WHERE digest = ? ORDER BY number", (tag,))
 
     def search(self, queries: Float32, k: int) -> list[list[Hit]]:
         """See `GalleryIndex.search`."""
         check_queries(queries, self.dim, k)
-        view = self._current_view()
-        found = [(part, *part.search.search(queries, k)) for part in view.parts]
-        merged: list[list[Hit]] = []
-        for q in range(len(queries)):
-            rows = [
-                (float(score), int(part.numbers[row]), view.people[part.groups[row]])
-                for part, nearest, scores in found
-                for row, score in zip(nearest[q], scores[q], strict=True)
-            ]
-            merged.append(self._to_hits(sorted(rows, key=lambda r: (-r[0], r[1]))[:k]))
-        return merged
+        return [self._to_hits(found) for found in self._current_view().search(queries, k)]
 
     def search_grouped(self, queries: Float32, k: int) -> list[list[Hit]]:
         """See `GalleryIndex.search_grouped`."""
         check_queries(queries, self.dim, k)
-        view = self._current_view()
-        found = [
-            (part, *part.search.search_grouped(queries, k, part.groups)) for part in view.parts
-        ]
-        merged: list[list[Hit]] = []
-        for q in range(len(queries)):
-            best: dict[int, tuple[float, int, str]] = {}
-            for part, groups, rows, scores in found:
-                for group, row, score in zip(groups[q], rows[q], scores[q], strict=True):
-                    new = (float(score), int(part.numbers[row]), view.people[group])
-                    if int(group) not in best or new[0] > best[int(group)][0]:
-                        best[int(group)] = new
-            ranked = sorted(best.values(), key=lambda r: (-r[0], r[1]))[:k]
-            merged.append(self._to_hits(ranked))
-        return merged
+        return [self._to_hits(found) for found in self._current_view().search_grouped(queries, k)]
 
     def count(self) -> Count:
         """See `GalleryIndex.count`. Counted once after a change: every search asks for it."""
@@ -203,208 +267,281 @@ class SqliteIndex:
             self._notice_others()
             if self._count is None:
                 faces, people = self._db.execute(
-                    "SELECT count(*), count(DISTINCT person) FROM faces"
+                    "SELECT count(*), count(DISTINCT person_id) FROM faces"
                 ).fetchone()
                 self._count = Count(int(faces), int(people))
             return self._count
 
     def people(self) -> list[tuple[str, int]]:
         """Everybody in the gallery with the number of their templates, by name."""
-        with self._lock, typed_errors(self.path):
-            rows = self._db.execute(
-                "SELECT person, count(*) FROM faces GROUP BY person ORDER BY person"
-            )
-            return [(str(person), int(count)) for person, count in rows]
+        rows = self.query(
+            "SELECT person_id, record, (SELECT count(*) FROM faces "
+            "WHERE faces.person_id = people.person_id) FROM people"
+        )
+        names = [
+            (str(self.vault.open_json(record, "person", person_id)["name"]), int(count))
+            for person_id, record, count in rows
+        ]
+        return sorted(names)
 
     def iterate(self, person: str | None = None) -> Iterator[Template]:
         """See `GalleryIndex.iterate`."""
-        last = 0
-        where = "" if person is None else " AND person = ?"
+        last, where = 0, "" if person is None else " AND people.tag = ?"
+        given = () if person is None else (self.vault.tag("name", person),)
         while True:
-            given = (last,) if person is None else (last, person)
-            with self._lock, typed_errors(self.path):
-                rows = self._db.execute(
-                    f"SELECT number, {_COLUMNS} FROM faces WHERE number > ?{where} "  # noqa: S608
-                    f"ORDER BY number LIMIT {_FETCH_ROWS}",
-                    given,
-                ).fetchall()
+            rows = self.query(
+                f"{_JOINED} WHERE number > ?{where} ORDER BY number LIMIT {_FETCH_ROWS}",
+                (last, *given),
+            )
             if not rows:
                 return
             last = rows[-1][0]
-            yield from (self._to_template(row[1:]) for row in rows)
+            yield from (open_template(self.vault, row[1:]) for row in rows)
 
-    def verify(self) -> list[str]:
-        """See `GalleryIndex.verify`: SQLite's own check, every template, every matrix row."""
+    def verify(self, *, matrix: bool = True) -> list[str]:
+        """See `GalleryIndex.verify`: SQLite's own check, every sealed row, every matrix row.
+
+        Args:
+            matrix: Whether to compare what is searched in memory; loads it if need be.
+        """
+        with self._lock, typed_errors(self.path), self._steady():
+            self._notice_others()
+            faults = find_faults(self._db, self.vault, self.dim)
+            return faults or (self._matrix_faults() if matrix else [])
+
+    def rotate(self, key: Key) -> int:
+        """Seal every row anew, with a fresh data key, which the given key wraps.
+
+        Returns:
+            How many faces were sealed again.
+        """
+        from mien.gallery._rotate import reseal
+
+        with self._lock:
+            fresh = Vault.new(self.store)
+            with transaction(self._db, self.path):
+                self._notice_others()
+                count = reseal(self._db, self.vault, fresh)
+                revision = self._revision + 1
+                self._db.executemany(
+                    "UPDATE meta SET value = ? WHERE key = ?",
+                    [(fresh.wrapped(key), "vault"), (str(revision), "revision")],
+                )
+            self._vault, self._key, self._revision = fresh, key, revision
+            self.matrix_path.unlink(missing_ok=True)
+            self.empty_log()
+            write_head(self.head_path, self.store, revision)
+        return count
+
+    def outbox(self, most: int) -> list[str]:
+        """Faces that a search server has not been told of."""
+        return [str(row[0]) for row in self.query("SELECT face_id FROM outbox LIMIT ?", (most,))]
+
+    def sent(self, face_ids: Sequence[str]) -> None:
+        """Take faces out of the outbox."""
+        with self._lock, transaction(self._db, self.path):
+            self._db.executemany(
+                "DELETE FROM outbox WHERE face_id = ?", [(one,) for one in face_ids]
+            )
+
+    def is_searched(self, numbers: Sequence[int]) -> bool:
+        """Whether a row of one of these numbers is in what is searched."""
+        with self._lock:
+            held = self._view.numbers if self._view is not None else np.zeros(0, np.int64)
+            return bool(np.isin(np.asarray(numbers, np.int64), held).any())
+
+    def rewrite(self) -> None:
+        """Write the file anew, without what earlier changes left behind in its unused places.
+
+        SQLite overwrites what is deleted, but not the copies that it leaves when it moves rows from
+        page to page.
+        """
         with self._lock, typed_errors(self.path):
-            faults = [
-                f"SQLite: {text}"
-                for (text,) in self._db.execute("PRAGMA integrity_check")
-                if text != "ok"
-            ]
-            stored = self._db.execute("SELECT face_id, vector FROM faces ORDER BY number")
-            damaged = [
-                fault
-                for face_id, blob in stored
-                for fault in self._template_faults(str(face_id), bytes(blob))
-            ]
-            return [*faults, *damaged] or self._matrix_faults()
+            self._db.execute("VACUUM")
+            self.empty_log()
+
+    def empty_log(self) -> bool:
+        """Write the log into the file and cut it off; False if a reader elsewhere held it up."""
+        with self._lock, typed_errors(self.path):
+            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
 
     @property
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise InternalError(
-                what="the gallery is closed",
-                why="it was used after close() or before open()",
-                mend="open it again",
-            )
+            raise _closed()
         return self._connection
 
-    def _template_faults(self, face_id: str, blob: bytes) -> list[str]:
-        if len(blob) != 4 * self.dim:
-            return [f"the template of face {face_id} is cut off"]
-        length = float(np.linalg.norm(np.frombuffer(blob, "<f4").astype(np.float64)))
-        is_sound = abs(length - 1) < LENGTH_TOLERANCE
-        return [] if is_sound else [f"the template of face {face_id} is damaged"]
-
-    def _matrix_faults(self) -> list[str]:
-        """Differences between a sound store and what is searched."""
-        view = self._current_view()
-        rows = {
-            int(number): part.search.rows[k]
-            for part in view.parts
-            for k, number in enumerate(part.numbers)
-        }
-        faults = []
-        stored = self._db.execute("SELECT number, face_id, vector FROM faces ORDER BY number")
-        for number, face_id, blob in stored:
-            row = rows.pop(int(number), None)
-            if row is None or not np.array_equal(np.frombuffer(blob, "<f4"), row):
-                faults.append(f"face {face_id} differs in the matrix")
-        return faults + [f"row {number} of the matrix is not in the store" for number in rows]
-
-    def _get_one(self, face_id: str) -> Template:
-        found = self._select("WHERE face_id = ?", (face_id,))
-        if not found:
-            raise IdentityMissingError(
-                what=f"there is no face {face_id!r} in this gallery",
-                why="it was never enrolled, or was deleted",
-                mend="see `mien gallery list`",
-            )
-        return found[0]
-
-    def _select(self, clause: str, given: tuple[Any, ...]) -> list[Template]:
-        with self._lock, typed_errors(self.path):
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM faces {clause}", given)  # noqa: S608
-            return [self._to_template(row) for row in rows]
-
-    def _to_template(self, row: tuple[Any, ...]) -> Template:
-        face_id, person, blob, quality, source, digest, box, consent, enrolled_at = row
-        check_record(len(blob) == 4 * self.dim, f"the template of face {face_id} is cut off")
-        vector = np.frombuffer(blob, "<f4").astype(np.float32)
-        x0, y0, x1, y1 = json.loads(box)
-        return Template(
-            face_id, person, vector, quality, source, digest, (x0, y0, x1, y1), consent, enrolled_at
-        )
-
-    def _to_hits(self, rows: list[tuple[float, int, str]]) -> list[Hit]:
-        with self._lock, typed_errors(self.path):
-            hits = []
-            for score, number, person in rows:
-                found = self._db.execute(
-                    "SELECT face_id FROM faces WHERE number = ?", (number,)
-                ).fetchone()
-                if found is not None:  # else deleted by another process since the view was made
-                    hits.append(Hit(str(found[0]), person, score))
-            return hits
-
-    def _after_change(self, *, removed: int) -> None:
-        """Forget what was derived; if templates went, the matrix file with them goes too."""
-        self._view = self._count = None
-        if removed:
+    def _follow(self, change: Change) -> None:
+        """Bring what was derived up to date after a change of our own."""
+        self._count = None
+        if self._view is not None:
+            self._view.apply(added=change.added, removed=change.removed, moved=change.moved)
+        if change.removed:
             self.matrix_path.unlink(missing_ok=True)
-            with typed_errors(self.path):
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.empty_log()
 
-    def _current_view(self) -> _View:
+    def _data_version(self) -> int:
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def _notice_others(self) -> None:
+        """Follow what another connection has changed in the store."""
+        version = self._data_version()
+        if version == self._seen:
+            return
+        self._count = None
+        self._revision = _read_revision(self._db)
+        wrapped = self._db.execute("SELECT value FROM meta WHERE key = 'vault'").fetchone()
+        if wrapped[0] != self._meta["vault"] and self._key is not None:
+            self._vault = unwrap(wrapped[0], self._key, self.store)
+            self._meta["vault"] = wrapped[0]
+        if self._view is not None:
+            with self._steady():
+                self._catch_up(self._view)
+        self._seen = version
+
+    @contextmanager
+    def _steady(self) -> Iterator[None]:
+        """Several readings of one state of the store, whatever other processes do meanwhile."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    def _current_view(self) -> View:
         with self._lock, typed_errors(self.path):
             self._notice_others()
             if self._view is None:
-                self._view = self._build_view()
+                with self._steady():
+                    self._view = self._build_view()
             return self._view
 
-    def _notice_others(self) -> None:
-        """Forget what was derived if another connection has changed the store."""
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
-        if version != self._seen:
-            self._view = self._count = None
-            self._seen = version
+    def _catch_up(self, view: View) -> None:
+        """Compare row numbers and people with the store, and apply the difference."""
+        stored = self._db.execute("SELECT number, person_id FROM faces ORDER BY number").fetchall()
+        numbers = np.array([row[0] for row in stored], np.int64)
+        codes = view.people()
+        groups = np.array([codes.get(row[1], -1) for row in stored], np.int64)
+        held, held_groups = view.numbers, view.groups
+        _, ours, theirs = np.intersect1d(held, numbers, assume_unique=True, return_indices=True)
+        changed = theirs[held_groups[ours] != groups[theirs]]
+        new = np.setdiff1d(numbers, held, assume_unique=True)
+        view.apply(
+            added=[(int(n), person, row) for n, person, row in self._fetch(new)],
+            removed=np.setdiff1d(held, numbers, assume_unique=True).tolist(),
+            moved={int(stored[k][0]): str(stored[k][1]) for k in changed},
+        )
 
-    def _build_view(self) -> _View:
-        rows = self._db.execute("SELECT number, person FROM faces ORDER BY number").fetchall()
+    def _fetch(self, numbers: Ints) -> Iterator[tuple[int, str, Float32]]:
+        for number in numbers:
+            face_id, person_id, sealed = self._db.execute(
+                "SELECT face_id, person_id, vector FROM faces WHERE number = ?", (int(number),)
+            ).fetchone()
+            yield int(number), str(person_id), self._open_vector(sealed, face_id, person_id)
+
+    def _build_view(self) -> View:
+        rows = self._db.execute("SELECT number, person_id FROM faces ORDER BY number").fetchall()
         numbers = np.array([row[0] for row in rows], np.int64)
-        people = tuple(sorted({row[1] for row in rows}))
-        code = {person: k for k, person in enumerate(people)}
-        groups = np.array([code[row[1]] for row in rows], np.int64)
-        mapped = self._mapped(numbers)
-        split = len(mapped)
-        if len(numbers) - split > max(_TAIL_ROWS, split // 8):
-            write_snapshot(
-                self.matrix_path, self._meta["store"], numbers, self._vectors(0, len(numbers))
-            )
-            mapped = self._mapped(numbers)
-            split = len(mapped)
-        parts = []
-        if split:
-            parts.append(self._part(numbers[:split], groups[:split], mapped))
-        if split < len(numbers):
-            after = int(numbers[split - 1]) if split else 0
-            tail = self._vectors(after, len(numbers) - split)
-            parts.append(self._part(numbers[split:], groups[split:], tail))
-        return _View(tuple(parts), people)
+        matrix = np.empty((len(numbers), self.dim), np.float32)
+        known = self._mapped(numbers)
+        self._mapped_rows = len(known)
+        matrix[: len(known)] = known
+        after = int(numbers[len(known) - 1]) if len(known) else 0
+        stored = self._db.execute(
+            "SELECT vector, face_id, person_id FROM faces WHERE number > ? ORDER BY number",
+            (after,),
+        )
+        for k, (sealed, face_id, person_id) in enumerate(stored, len(known)):
+            matrix[k] = self._open_vector(sealed, face_id, person_id)
+        view = View(self.dim, self._precision)
+        view.load(numbers, [str(row[1]) for row in rows], matrix)
+        return view
 
-    def _part(self, numbers: Ints, groups: Ints, rows: Float32) -> _Part:
-        try:
-            return _Part(numbers, groups, open_search(rows, self._precision))
-        except RangeError as err:
-            raise IntegrityError(
-                what=f"a stored template is damaged: {err.what}",
-                why="the store was changed by something other than mien, or the disk is failing",
-                mend="run `mien gallery verify`, delete the faces it names, and enrol them again",
-            ) from err
+    def _open_vector(self, sealed: bytes, face_id: str, person_id: str) -> Float32:
+        vector: Float32 = open_vector(self.vault, sealed, face_id, person_id)
+        check_record(len(vector) == self.dim, f"the template of face {face_id} is cut off")
+        return vector
 
     def _mapped(self, numbers: Ints) -> Float32:
         """The rows of the matrix file, if they are the first rows of the store; else none."""
         nothing = np.zeros((0, self.dim), np.float32)
         try:
-            found = read_snapshot(self.matrix_path, self._meta["store"], self.dim)
+            found = read_snapshot(self.matrix_path, self.store, self.vault, self.dim)
         except IntegrityError as err:
             logger.warning("%s: made again from the gallery (%s)", self.matrix_path.name, err.why)
+            self.matrix_path.unlink(missing_ok=True)
             return nothing
         if found is None or not np.array_equal(found.numbers, numbers[: len(found.numbers)]):
+            self.matrix_path.unlink(missing_ok=True)  # of an earlier state, or of another gallery
             return nothing
         return found.rows
 
-    def _vectors(self, after: int, count: int) -> Float32:
-        """Templates of the rows whose number is larger than ``after``, (count, d)."""
-        rows = np.empty((count, self.dim), np.float32)
-        found = self._db.execute(
-            "SELECT vector FROM faces WHERE number > ? ORDER BY number", (after,)
-        )
-        for k, (blob,) in enumerate(found):
-            check_record(len(blob) == 4 * self.dim, f"template {k} is cut off")
-            rows[k] = np.frombuffer(blob, "<f4")
-        return rows
+    def _keep_matrix(self) -> None:
+        """Write the matrix file, if the gallery is large and the file is missing or far behind."""
+        if self._view is None:
+            return
+        with transaction(self._db, self.path):  # nobody deletes a row while it is written
+            self._notice_others()
+            numbers = self._view.numbers
+            kept = self._mapped_rows if self.matrix_path.exists() else 0
+            if len(numbers) - kept >= max(_MATRIX_ROWS, kept // _MATRIX_SHARE):
+                snapshot = Snapshot(numbers, self._view.rows)
+                write_snapshot(self.matrix_path, self.store, self.vault, snapshot)
+
+    def _matrix_faults(self) -> list[str]:
+        """Differences between a sound store and what is searched."""
+        view = self._current_view()
+        rows = dict(zip(view.numbers.tolist(), view.rows, strict=True))
+        codes = {code: person for person, code in view.people().items()}
+        people = dict(zip(view.numbers.tolist(), view.groups.tolist(), strict=True))
+        faults = []
+        for number, face_id, person_id, vector in self._db.execute(
+            "SELECT number, face_id, person_id, vector FROM faces ORDER BY number"
+        ):
+            row = rows.pop(int(number), None)
+            if row is None or not np.array_equal(
+                open_vector(self.vault, vector, face_id, person_id), row
+            ):
+                faults.append(f"face {face_id} differs in the matrix")
+            elif codes[people[int(number)]] != person_id:
+                faults.append(f"face {face_id} has another person in the matrix")
+        return faults + [f"row {number} of the matrix is not in the store" for number in rows]
+
+    def _to_hits(self, found: list[Found]) -> list[Hit]:
+        with self._lock, typed_errors(self.path), self._steady():
+            self._notice_others()
+            hits = []
+            for one in found:
+                row = self._db.execute(
+                    "SELECT face_id, person_id, vector, people.record FROM faces "
+                    "JOIN people USING (person_id) WHERE number = ?",
+                    (one.number,),
+                ).fetchone()
+                if row is None:  # deleted by another process since the view was made
+                    continue
+                face_id, person_id, vector, record = row
+                check_record(  # sealed for this face of this person: a name is never mixed up
+                    np.array_equal(self._open_vector(vector, face_id, person_id), one.row),
+                    f"face {face_id} is not what was searched",
+                )
+                name = str(self.vault.open_json(record, "person", person_id)["name"])
+                hits.append(Hit(str(face_id), name, one.score, str(person_id)))
+            return hits
 
 
-def _to_row(template: Template) -> tuple[Any, ...]:
-    return (
-        template.face_id,
-        template.person,
-        template.vector.astype("<f4").tobytes(),
-        float(template.quality),
-        template.source,
-        template.digest,
-        json.dumps([round(float(v), 2) for v in template.box]),
-        template.consent,
-        template.enrolled_at,
+def _read_revision(connection: sqlite3.Connection) -> int:
+    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
+    return int(text)
+
+
+def _closed() -> InternalError:
+    return InternalError(
+        what="the gallery is closed",
+        why="it was used after close() or before open()",
+        mend="open it again",
     )

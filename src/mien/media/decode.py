@@ -214,6 +214,11 @@ def load_picture(picture: PilImage.Image, source: str, limits: ImageLimits) -> i
     """
     picture.load()
     limits.check_size(*picture.size, source)
+    return exif_orientation(picture)
+
+
+def exif_orientation(picture: PilImage.Image) -> int | None:
+    """The orientation that a picture's EXIF block states, as `load_picture` returns it."""
     if claims_too_much(picture.info.get("exif") or b""):
         return None
     try:

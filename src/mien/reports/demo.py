@@ -16,6 +16,7 @@ import numpy as np
 
 from mien.core.errors import ConflictError, WeightsMissingError
 from mien.core.files import write_atomically
+from mien.core.keys import load_key, new_key, write_key_file
 from mien.core.types import UInt8
 from mien.faces.draw import Mark, annotate
 from mien.faces.pipeline import FacePipeline
@@ -134,17 +135,18 @@ def run_demo(out: Path, pipeline: FacePipeline) -> DemoResult:
     """Enrol, identify, draw and report.
 
     Args:
-        out: Folder to write to: ``people.gallery``, annotated pictures, ``report.html``. A gallery
-            of an earlier demonstration is replaced.
+        out: Folder to write to: ``people.gallery`` with its key, annotated pictures,
+            ``report.html``. A gallery of an earlier demonstration is replaced.
         pipeline: The pipeline to show.
 
     Raises:
         ConflictError: If the folder holds a gallery that is not the demonstration's.
         StorageError: If the folder cannot be written.
     """
-    gallery_path = out / "people.gallery"
-    _clear(gallery_path)
-    with Gallery.create(gallery_path, pipeline.contract) as gallery:
+    gallery_path, key_path = out / "people.gallery", out / "people.key"
+    _clear(gallery_path, key_path)
+    write_key_file(key_path, new_key())
+    with Gallery.create(gallery_path, pipeline.contract, key=load_key(key_path)) as gallery:
         enrolled = [_enrol(gallery, pipeline, one, out) for one in _references()]
         point = gallery.operating_point(FPIR)
         answered = [_answer(gallery, pipeline, probe, out) for probe in _PROBES]
@@ -176,11 +178,11 @@ def astronaut_path() -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _clear(gallery: Path) -> None:
+def _clear(gallery: Path, key: Path) -> None:
     """Remove the gallery of an earlier demonstration, and nothing else."""
     if not gallery.exists():
         return
-    with Gallery.open(gallery) as old:
+    with Gallery.open(gallery, key=load_key(key) if key.exists() else None) as old:
         if any(template.consent != _CONSENT for template in old.index.iterate()):
             raise ConflictError(
                 what=f"{gallery} holds people that the demonstration did not enrol",
@@ -189,6 +191,7 @@ def _clear(gallery: Path) -> None:
             )
     for path in gallery.parent.glob(f"{gallery.name}*"):
         path.unlink()
+    key.unlink(missing_ok=True)
 
 
 def _references() -> list[tuple[Path, str]]:
@@ -324,8 +327,9 @@ def _reading(result: DemoResult) -> list[Html]:
             "never forced to be somebody."
         ),
         paragraph(
-            "The gallery is the file people.gallery beside this page. It holds templates, which "
-            "deserve the care that photographs deserve, and it is not encrypted."
+            "The gallery is the file people.gallery beside this page. Names and templates in it "
+            "are sealed with the key in people.key, which lies beside it for this demonstration "
+            "only: keep yours apart from the gallery, and a copy of it in a safe place."
         ),
     ]
 

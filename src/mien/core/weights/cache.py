@@ -17,8 +17,8 @@ import platformdirs
 
 from mien.core.errors import ConfigError, InternalError, StorageError
 from mien.core.files import sha256_of, storage_error, write_atomically
+from mien.core.lock import hold_lock
 from mien.core.log import logger
-from mien.core.weights.lock import hold_lock
 
 _RECIPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SETTLED_NS: Final = 2_000_000_000

@@ -17,6 +17,7 @@ from typing import IO, Final
 
 from mien.core.errors import IntegrityError, StorageError, WeightsMissingError
 from mien.core.files import sha256_of, storage_error, write_atomically
+from mien.core.lock import hold_lock
 from mien.core.log import logger
 from mien.core.weights._http import (
     LastingError,
@@ -26,7 +27,6 @@ from mien.core.weights._http import (
     open_url,
     shown,
 )
-from mien.core.weights.lock import hold_lock
 
 Progress = Callable[[int, int], None]
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from mien.core.errors import RangeError
+from mien.core.keys import new_key
 from mien.core.types import Array, Float32, Ints
 from mien.faces.contract import Contract
 from mien.gallery.calibration import CalibrationTable, Provenance, calibrate
@@ -117,7 +118,7 @@ def evaluate_identification(
     split = _draw(people, seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people.gallery"
-        with Gallery.create(path, contract) as gallery:
+        with Gallery.create(path, contract, key=new_key()) as gallery:
             gallery.index.upsert([_template(templates, people, int(row)) for row in split.enrolled])
             if calibration == "enrolled":
                 table = _own_table(templates, people, split, contract, seed)

@@ -1,4 +1,4 @@
-"""A lock between processes, so that two of them do not write one cached file at a time.
+"""A lock between processes, so that two of them do not write one file at a time.
 
 The lock file stays behind, empty: to remove it would let a third process lock a file that no
 longer has a name. Nothing here decides what is written.
@@ -14,7 +14,8 @@ from typing import IO
 if sys.platform == "win32":
     import msvcrt
 
-    def _acquire(file: IO[bytes]) -> None:
+    def acquire_lock(file: IO[bytes]) -> None:
+        """Wait until an open file is ours alone; closing it gives the lock back."""
         while True:
             file.seek(0)
             try:
@@ -26,7 +27,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _acquire(file: IO[bytes]) -> None:
+    def acquire_lock(file: IO[bytes]) -> None:
+        """Wait until an open file is ours alone; closing it gives the lock back."""
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
@@ -46,5 +48,5 @@ def hold_lock(target: Path) -> Iterator[None]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f".{target.name}.lock").open("ab") as file:
-        _acquire(file)
+        acquire_lock(file)
         yield  # closing the file gives the lock back
