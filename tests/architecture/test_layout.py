@@ -12,7 +12,6 @@ SOURCE = ROOT / "src/mien"
 # Modules that only declare, or are tested through their neighbours; each with the reason.
 EXEMPT = {
     "core/log.py": "one line",
-    "core/lock.py": "tested by test_weights_cache through its only user",
     "faces/engines/protocol.py": "declares",
     "faces/embed/protocol.py": "declares",
     "gallery/index.py": "declares; its checks are tested by the contract of all stores",

@@ -42,3 +42,16 @@ def test_a_folder_without_pictures_is_an_error(mien, tmp_path):
     answer = mien("embed", tmp_path / "empty", "--out", tmp_path / "f.parquet")
     assert answer.code == 2
     assert "holds no pictures" in answer.err
+
+
+def test_a_picture_named_twice_is_embedded_once(mien, folder, tmp_path):
+    target = tmp_path / "f.parquet"
+    answer = mien("embed", folder, folder / "obama_1.jpg", folder, "--out", target, "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.rows()[0]["pictures"], answer.rows()[0]["faces"]) == (5, 4)
+
+
+def test_an_unknown_engine_is_refused(mien, folder, tmp_path):
+    answer = mien("embed", folder, "--out", tmp_path / "f.parquet", "--engine", "spark")
+    assert answer.code == 2
+    assert all(word in answer.err for word in ("spark", "local", "ray"))

@@ -1,5 +1,6 @@
 """``mien enrol``."""
 
+import json
 import shutil
 
 import numpy as np
@@ -93,3 +94,69 @@ def test_a_table_is_shown_to_people(mien, portraits, tmp_path):
     answer = mien("enrol", portraits["obama_1"], "--name", "Barack Obama", "-g", tmp_path / "g")
     assert "Barack Obama" in answer.out
     assert "enrolled" in answer.out
+
+
+def test_the_name_of_the_file_may_be_the_persons(mien, portraits, tmp_path):
+    folder = tmp_path / "known"
+    folder.mkdir()
+    for name, person in (("obama_1", "Barack Obama"), ("biden_1", "Joe Biden")):
+        shutil.copy(portraits[name], folder / f"{person}.jpg")
+    answer = mien("enrol", folder, "--layout", "files", "-g", tmp_path / "g", "--json")
+    assert sorted(row["person"] for row in answer.rows()) == ["Barack Obama", "Joe Biden"]
+
+
+def test_an_export_of_compreface_is_taken_in(mien, portraits, tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    ids = [f"6b135f5b-a365-4522-b1f1-4c9ac2dd072{k}" for k in range(3)]
+    listed = [
+        {"image_id": ids[0], "subject": "Obama"},
+        {"image_id": ids[1], "subject": "Biden"},
+        {"image_id": ids[2], "subject": "Biden"},
+    ]
+    page = {"faces": listed, "page_number": 0, "page_size": 20, "total_pages": 1}
+    (folder / "faces.json").write_text(json.dumps(page | {"total_elements": 3}))
+    shutil.copy(portraits["obama_1"], folder / f"{ids[0]}.jpg")
+    shutil.copy(portraits["biden_1"], folder / f"{ids[1]}.jpg")
+    answer = mien("enrol", folder, "--layout", "compreface", "-g", tmp_path / "g", "--json")
+    assert [row["person"] for row in answer.rows()] == ["Obama", "Biden"]
+    assert ids[2] in answer.err
+
+
+def test_regions_name_the_faces_and_are_written_back(mien, gallery, portraits, tmp_path):
+    photo = tmp_path / "photo.jpg"
+    shutil.copy(portraits["obama_2"], photo)
+    mien("identify", photo, "-g", gallery, "--xmp", "sidecar")
+    assert "Barack Obama" in (tmp_path / "photo.jpg.xmp").read_text()
+    other = tmp_path / "other.gallery"
+    answer = mien("enrol", tmp_path / "photo.jpg", "--layout", "regions", "-g", other, "--json")
+    assert [row["person"] for row in answer.rows()] == ["Barack Obama"]
+    bad = mien("identify", photo, "-g", gallery, "--xmp", "somewhere")
+    assert bad.code == 2
+
+
+def test_a_face_that_speaks_against_its_name_needs_force(mien, gallery, portraits):
+    arguments = ("enrol", portraits["obama_2"], "--name", "Joe", "-g", gallery, "--json")
+    refused = mien(*arguments)
+    assert refused.code == 8
+    facts = refused.rows()[0]["error"]["facts"]
+    assert facts["codes"] == ["ASSOCIATED_TO_A_DIFFERENT_USER"]
+    assert mien(*arguments, "--force").code == 0
+
+
+def test_a_strict_gallery_is_strict_from_the_start(mien, portraits, tmp_path):
+    arguments = ("enrol", portraits["obama_1"], "--name", "B", "-g", tmp_path / "g")
+    assert mien(*arguments, "--strict").code == 7
+    terms = ("--consent", "form 1", "--retain-until", "2099-01-01")
+    assert mien(*arguments, *terms).code == 0
+
+
+def test_without_a_key_one_is_made_and_told(mien, portraits, tmp_path, monkeypatch):
+    monkeypatch.delenv("MIEN_GALLERY_KEY")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    answer = mien("enrol", portraits["obama_1"], "--name", "B", "-g", tmp_path / "g")
+    assert "keep a copy of that file elsewhere" in answer.err
+    (tmp_path / "config/mien/gallery.key").unlink()
+    lost = mien("gallery", "list", "-g", tmp_path / "g")
+    assert lost.code == 4
+    assert "restore that file" in lost.err

@@ -5,6 +5,7 @@ templates of 16 numbers.
 """
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,23 @@ class GalleryIndexContract:
                 wanted.enrolled_at,
             )
 
+    def test_the_day_of_deletion_comes_back(self, index):
+        index.upsert([replace(crowd(1)[0], retain_until="2027-01-31")])
+        assert index.get(["f0"])[0].retain_until == "2027-01-31"
+        assert next(index.iterate()).retain_until == "2027-01-31"
+
+    @pytest.mark.parametrize(
+        "name",
+        ["O'Brien", 'a "b" c', "back\\slash", "100 %s %", "Zoë 李 \u200d🙂", "x') OR 1=1 --"],
+    )
+    def test_names_are_only_ever_text(self, index, name):
+        index.upsert([*crowd(2), template(f"id {name}", name, unit(7))])
+        assert [one.person for one in index.iterate(name)] == [name]
+        assert index.get([f"id {name}"])[0].person == name
+        assert index.search(unit(7)[None], 1)[0][0].person == name
+        assert index.delete([f"id {name}"]) == 1
+        assert index.count() == Count(2, 2)
+
     def test_count_tells_faces_from_people(self, index):
         index.upsert(crowd(6, per_person=3))
         assert index.count() == Count(6, 2)
@@ -114,6 +132,24 @@ class GalleryIndexContract:
         assert sorted(hit.person for hit in hits) == ["ann", "bob", "cyd"]
         assert hits[0].score == pytest.approx(1, abs=1e-6)
         assert hits[0].face_id == "a1"
+
+    def test_grouped_search_equals_a_literal_one(self, index):
+        rows = crowd(90, per_person=9)
+        index.upsert(rows)
+        matrix = np.stack([one.vector for one in rows]).astype(np.float64)
+        for seed in (200, 201):
+            scores = matrix @ unit(seed)
+            best = sorted((scores[9 * p : 9 * p + 9].max(), p) for p in range(10))[::-1][:4]
+            hits = index.search_grouped(unit(seed)[None], 4)[0]
+            assert [hit.person for hit in hits] == [f"person {p}" for _, p in best]
+            assert np.allclose([hit.score for hit in hits], [s for s, _ in best], atol=1e-6)
+
+    def test_equals_come_in_order_of_enrolment(self, index):
+        index.upsert([template(f"a{k}", f"p{k // 2}", unit(1)) for k in (7, 3, 5, 1, 4, 2, 6, 0)])
+        index.upsert([template(f"b{k:02d}", f"q{k}", unit(1)) for k in range(40)])
+        assert [h.face_id for h in index.search(unit(1)[None], 3)[0]] == ["a7", "a3", "a5"]
+        people = index.search_grouped(unit(1)[None], 5)[0]
+        assert [h.face_id for h in people] == ["a7", "a3", "a5", "a1", "b00"]
 
     def test_upsert_replaces_by_face_id(self, index):
         index.upsert(crowd(5))
@@ -171,6 +207,7 @@ class GalleryIndexContract:
         [
             (np.full((1, DIM), np.nan, np.float32), "finite"),
             (np.zeros((1, 8), np.float32), "8"),
+            (np.ones((1, DIM), np.float32), "length"),
         ],
     )
     def test_queries_that_cannot_be_compared_are_refused(self, index, query, words):
@@ -199,3 +236,18 @@ class GalleryIndexContract:
             thread.join()
         assert wrong == []
         assert index.count().faces == 70
+
+    def test_threads_may_enrol_at_once(self, index):
+        def enrol(start):
+            for k in range(start, start + 5):
+                index.upsert([template(f"f{2 * k + j}", f"p{k}", unit(2 * k + j)) for j in (0, 1)])
+
+        threads = [threading.Thread(target=enrol, args=(5 * t,)) for t in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert index.count() == Count(40, 20)
+        order = [one.face_id for one in index.iterate()]
+        assert all(order.index(f"f{2 * k + 1}") == order.index(f"f{2 * k}") + 1 for k in range(20))
+        assert index.verify() == []

@@ -368,7 +368,7 @@ def test_a_missing_file_is_named(path, tmp_path):
             read_header(place)
 
 
-def test_a_change_between_the_two_readings_is_noticed(path):
+def test_a_change_between_the_readings_is_noticed(path):
     seal(path, [bytes(2**20)], chunk_bytes=1024)  # more than Python reads ahead
     reading = read_sealed(path, purpose="test", secret=KEY, expected_signer=FINGERPRINT)
     assert next(reading) == bytes(1024)

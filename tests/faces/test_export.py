@@ -1,5 +1,7 @@
 """Templates as Parquet, interrupted and taken up again."""
 
+import stat
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,20 @@ def test_another_file_is_not_read_as_templates(tmp_path):
         read_embeddings(file)
     with pytest.raises(IntegrityError, match="not a file of templates"):
         read_embeddings(tmp_path / "absent.parquet")
+
+
+def test_columns_are_those_of_faces(tmp_path, pipeline, outcomes):
+    target = tmp_path / "faces.parquet"
+    export = EmbeddingExport(target, pipeline.contract.id)
+    export.add(outcomes)
+    export.finish()
+    table, _ = read_embeddings(target)
+    own = outcomes[1].analysis.faces.to_arrow()
+    assert table.column_names == ["path", "face", *own.column_names]
+    assert table.slice(1, 1).select(own.column_names).combine_chunks() == own.combine_chunks()
+
+
+def test_what_stands_in_the_folder_is_private(tmp_path, pipeline, outcomes):
+    export = EmbeddingExport(tmp_path / "faces.parquet", pipeline.contract.id)
+    export.add(outcomes[:1])
+    assert {stat.S_IMODE(path.stat().st_mode) for path in export.folder.iterdir()} == {0o600}

@@ -1,17 +1,38 @@
+import json
+import stat
+import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.core.errors import ConfigError, RangeError, ShapeError
+from mien.core.errors import ConfigError, IntegrityError, MissingError, RangeError, ShapeError
 from mien.gallery import _shortlist, search
-from mien.gallery.search import Float32Search, Int8Search, open_search
+from mien.gallery.search import (
+    Float32Search,
+    Int8FileSearch,
+    Int8Search,
+    open_search,
+    write_codes,
+)
 
-KINDS = [Float32Search, Int8Search]
+
+class FromFile(Int8FileSearch):
+    """Codes written to a file, and mapped."""
+
+    def __init__(self, rows):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "codes"
+            write_codes(rows, path)
+            super().__init__(rows, path)
+
+
+KINDS = [Float32Search, Int8Search, FromFile]
 both = pytest.mark.parametrize("kind", KINDS)
 quickly = settings(max_examples=120, deadline=None)
 
@@ -282,6 +303,64 @@ def test_precision_chooses_the_way():
     assert isinstance(open_search(rows, "int8"), Int8Search)
     with pytest.raises(ConfigError, match=r"precision is 'int4'.*'float32' or 'int8'"):
         open_search(rows, "int4")
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Rows, the file of their codes, and its bytes."""
+    rows, path = random_rows(700, 16), tmp_path / "codes"
+    with small_blocks():
+        write_codes(rows, path)
+    return rows, path, path.read_bytes()
+
+
+def test_a_file_of_codes_is_a_quarter_of_its_rows_and_private(tmp_path):
+    rows = random_rows(4096, 64)
+    write_codes(rows, tmp_path / "codes")
+    assert (tmp_path / "codes").stat().st_size == 4096 + rows.nbytes // 4
+    assert stat.S_IMODE((tmp_path / "codes").stat().st_mode) == 0o600
+
+
+def test_codes_in_a_file_are_those_in_memory(written):
+    rows, path, _ = written
+    with small_blocks():
+        in_memory = Int8Search(rows)
+    in_file = Int8FileSearch(rows, path)
+    assert (in_file._step, in_file._error) == (in_memory._step, in_memory._error)
+    assert_equal(in_file.search(rows[:9], 5), in_memory.search(rows[:9], 5))
+
+
+def test_codes_of_other_rows_are_refused(written):
+    rows, path, _ = written
+    for other in (rows[1:], rows[::-1], random_rows(700, 16, seed=1), random_rows(700, 8)):
+        with pytest.raises(IntegrityError, match="codes are of other rows.*make it again"):
+            Int8FileSearch(other, path)
+
+
+def changed(data, **changes):
+    """The file with another header."""
+    header = json.loads(data[11:4096].rstrip(b"\0")) | changes
+    return (data[:11] + json.dumps(header).encode()).ljust(4096, b"\0") + data[4096:]
+
+
+def test_damaged_files_of_codes_are_refused(written):
+    rows, path, data = written
+    wrong = [{"rows": -1}, {"rows": 700.0}, {"dim": 0}, {"block_rows": 0}, {"step": 0}, {"x": 1}]
+    wrong += [{"step": float("nan")}, {"error": float("inf")}, {"error": "1"}, {"block_rows": 1}]
+    files = [data[:-1], data + b"\0", data[:4096], data[:50], b"x" * 5000]
+    for file in [*files, *(changed(data, **one) for one in wrong)]:
+        path.write_bytes(file)
+        with pytest.raises(IntegrityError, match="not the file of codes.*write_codes"):
+            Int8FileSearch(rows, path)
+    path.write_bytes(changed(data))
+    assert Int8FileSearch(rows, path).search(rows[:1], 1)[0].tolist() == [[0]]
+
+
+def test_a_missing_file_of_codes_is_named(tmp_path):
+    (tmp_path / "empty").touch()
+    for path in (tmp_path / "absent", tmp_path / "empty", tmp_path):
+        with pytest.raises(MissingError, match="cannot be read.*write_codes"):
+            Int8FileSearch(random_rows(5, 8), path)
 
 
 @both

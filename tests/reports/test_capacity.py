@@ -59,7 +59,7 @@ def test_times_are_computed_from_the_constants():
 
 def test_rows_hold_memory_disk_time_and_rates(table):
     row = capacity_rows(CONSTANTS, table, fpir=0.01, sizes=[10**6])[0]
-    assert (row.float32_bytes, row.int8_bytes) == (512e6, 130e6)
+    assert (row.float32_bytes, row.int8_bytes) == (512e6, 642e6)
     assert row.disk_bytes == 640e6
     assert row.ms["int8"] == pytest.approx(5.2)
     assert row.fmr_needed == pytest.approx(1.005e-8, rel=1e-3)

@@ -6,6 +6,7 @@ import typer
 
 from mien.cli import (
     calibrate,
+    capacity,
     cluster,
     demo,
     doctor,
@@ -38,6 +39,7 @@ app.command("cluster")(cluster.cluster)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(gallery.app, name="gallery")
+app.command("capacity")(capacity.capacity)
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)

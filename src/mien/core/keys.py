@@ -10,12 +10,14 @@ import binascii
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mien.core.errors import ConfigError, MissingError
+from mien.core.errors import ConfigError, MienError, MissingError
 from mien.core.files import storage_error, write_atomically
+from mien.core.lock import hold_lock
 
 KEY_VARIABLE: Final = "MIEN_GALLERY_KEY"
 FILE_VARIABLE: Final = "MIEN_GALLERY_KEY_FILE"
@@ -104,17 +106,20 @@ def write_key_file(path: Path, key: Key) -> None:
         ConfigError: If there is a file already: it may be the only key of a gallery.
         StorageError: If it cannot be written.
     """
-    if path.exists():
-        raise ConfigError(
-            what=f"{path} exists",
-            why="it may hold the only key of a gallery",
-            mend="choose another path",
-        )
-    with write_atomically(path, private=True) as file:
-        file.write(key.as_text().encode() + b"\n")
     try:
-        path.chmod(0o600)
+        with hold_lock(path):
+            if path.exists():
+                raise ConfigError(
+                    what=f"{path} exists",
+                    why="it may hold the only key of a gallery",
+                    mend="choose another path",
+                )
+            with write_atomically(path, private=True) as file:
+                file.write(key.as_text().encode() + b"\n")
+            path.chmod(0o600)
     except OSError as err:
+        if isinstance(err, MienError):
+            raise
         raise storage_error(err, path) from err
 
 
@@ -143,14 +148,14 @@ def find_key(*, make: bool = False) -> Key:
     if named:
         return load_key(Path(named))
     path = default_key_file()
-    if path.exists():
-        return load_key(path)
-    if not make:
+    if not path.exists() and not make:
         raise MissingError(
             what=f"there is no key: neither {KEY_VARIABLE} nor {FILE_VARIABLE} is set, and "
             f"{path} does not exist",
             why="galleries are sealed, and cannot be read without their key",
             mend=f"set {FILE_VARIABLE} to the key's file, or restore that file",
         )
-    write_key_file(path, new_key())
+    if not path.exists():
+        with suppress(ConfigError):  # another process made one first: that one is used
+            write_key_file(path, new_key())
     return load_key(path)

@@ -175,9 +175,9 @@ def read_sealed(
 ) -> Iterator[bytes]:
     """The content of a sealed file, after the signature and every chunk were checked.
 
-    The file is read twice, in constant memory: once to check, once to give out. Nothing happens
-    before the first piece is asked for. A file that is changed between the two readings is
-    noticed at the chunk that was changed.
+    The file is read three times, in constant memory: for the signature, for the chunks, and to
+    give them out. Nothing happens before the first piece is asked for. A file that is changed
+    between the readings is noticed at the chunk that was changed.
 
     Args:
         path: The file.

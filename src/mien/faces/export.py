@@ -16,8 +16,10 @@ import numpy as np
 
 from mien.core.errors import ContractError, IntegrityError
 from mien.core.files import storage_error, write_atomically
+from mien.core.types import Array
+from mien.faces._rows import NO_FACE, Rows, picture_starts, rows_of, take
 from mien.faces.pipeline import Ok, Outcome
-from mien.faces.table import Faces
+from mien.faces.quality import COMPONENTS
 
 _PIECE: Final = "piece-{:06d}"
 
@@ -72,27 +74,39 @@ class EmbeddingExport:
         Raises:
             StorageError: If it cannot be written.
         """
-        import pyarrow as pa
+        dims = [o.analysis.faces.embeddings for o in outcomes if isinstance(o, Ok)]
+        self.add_rows(rows_of(outcomes, max((len(d.T) for d in dims if d is not None), default=0)))
+
+    def add_rows(self, rows: Rows) -> None:
+        """Store a piece: rows of whole pictures, as `mien.faces.batch_embed` gives them.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
         import pyarrow.parquet as pq
 
         name = _PIECE.format(len(self._logs))
-        tables = [_table(o.source, o.analysis.faces) for o in outcomes if isinstance(o, Ok)]
-        if tables:
+        faces = take(rows, rows["face"] != NO_FACE)
+        has_table = len(faces["path"]) > 0
+        if has_table:
             with write_atomically(self.folder / f"{name}.parquet", private=True) as file:
-                pq.write_table(pa.concat_tables(tables), file)
+                pq.write_table(_table(faces, self._contract), file)
+        first = take(rows, picture_starts(rows))
+        is_empty, is_failed = first["face"] == NO_FACE, first["error"] != ""
         log = {
             "contract": self._contract,
-            "pictures": [outcome.source for outcome in outcomes],
-            "without_face": sum(isinstance(o, Ok) and len(o.analysis.faces) == 0 for o in outcomes),
+            "pictures": first["path"].tolist(),
+            "without_face": int((is_empty & ~is_failed).sum()),
             "failed": [
-                {"path": o.source, "error": o.error.as_record()}
-                for o in outcomes
-                if not isinstance(o, Ok)
+                {"path": path, "error": json.loads(error)}
+                for path, error in zip(
+                    first["path"][is_failed], first["error"][is_failed], strict=True
+                )
             ],
-            "table": bool(tables),
+            "table": has_table,
         }
         # The log comes last: a piece without one does not count and is written again.
-        with write_atomically(self.folder / f"{name}.json") as file:
+        with write_atomically(self.folder / f"{name}.json", private=True) as file:
             file.write(json.dumps(log).encode())
         self._logs.append(log)
 
@@ -112,8 +126,7 @@ class EmbeddingExport:
                 writer.write_table(table)
                 rows += table.num_rows
             if writer is None:
-                nothing = _table("", Faces.none().with_contract(self._contract))
-                pq.write_table(nothing, file)
+                pq.write_table(_table(rows_of([], 0), self._contract), file)
             else:
                 writer.close()
         shutil.rmtree(self.folder)
@@ -173,10 +186,27 @@ def read_embeddings(path: Path) -> tuple[Any, str]:
         ) from err
 
 
-def _table(source: str, faces: Faces) -> Any:
+def _table(rows: Rows, contract: str) -> Any:
     """`Faces.to_arrow` with the picture's name and the face's number in front."""
     import pyarrow as pa
 
-    table = faces.to_arrow()
-    table = table.add_column(0, "face", pa.array(np.arange(len(faces), dtype=np.int32)))
-    return table.add_column(0, "path", pa.array([source] * len(faces), pa.string()))
+    columns: dict[str, Array] = {"face": rows["face"]}
+    columns |= dict(zip(("x0", "y0", "x1", "y1"), rows["box"].T, strict=True))
+    columns["score"] = rows["score"]
+    columns |= dict(zip(("yaw", "pitch", "roll"), rows["pose"].T, strict=True))
+    columns["quality"] = rows["quality"]
+    names = (f"quality_{name}" for name in COMPONENTS)
+    columns |= dict(zip(names, rows["measures"].T, strict=True))
+    arrays = {"path": pa.array(rows["path"], pa.string())}
+    arrays |= {name: pa.array(np.ascontiguousarray(column)) for name, column in columns.items()}
+    arrays["landmarks"] = _fixed_lists(rows["landmarks"].reshape(-1, 10))
+    if rows["vector"].shape[1]:
+        arrays["embedding"] = _fixed_lists(rows["vector"])
+    return pa.table(arrays).replace_schema_metadata({"mien.contract": contract})
+
+
+def _fixed_lists(rows: Array) -> Any:
+    import pyarrow as pa
+
+    flat = pa.array(np.ascontiguousarray(rows, np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])

@@ -91,7 +91,7 @@ class Change:
             ).lastrowid
             self.added.append((int(number or 0), person_id, np.asarray(template.vector)))
         self._post(template.face_id for template in templates)
-        self._drop_empty(person for _, person in replaced.values())
+        self.drop_empty(person for _, person in replaced.values())
 
     def remove(self, face_ids: Sequence[str]) -> list[str]:
         """Remove faces with all that hangs on them, and people who have none left.
@@ -100,7 +100,7 @@ class Change:
             Ids of the faces that were there.
         """
         found = self._take_out(face_ids)
-        self._drop_empty(person for _, person in found.values())
+        self.drop_empty(person for _, person in found.values())
         return list(found)
 
     def _take_out(self, face_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -131,7 +131,7 @@ class Change:
             )
             self.moved[number] = person_id
         self._post(face_ids)
-        self._drop_empty(left)
+        self.drop_empty(left)
 
     def amend(self, template: Template, *, consent: str, retain_until: str) -> None:
         """Store a face with another consent and day of deletion; its vector stays."""
@@ -315,6 +315,19 @@ class Change:
         records = ((str(one), self._vault.open_json(text, "sighting", one)) for one, text in rows)
         return [one for one, record in records if record["person_id"] in people]
 
+    def move_sighting(self, sighting_id: str, person_id: str) -> None:
+        """Note that a kept face was thought to be another person, as after a merge."""
+        for (sealed,) in self._db.execute(
+            "SELECT sealed FROM sightings WHERE sighting_id = ?", (sighting_id,)
+        ).fetchall():
+            record = self._vault.open_json(sealed, "sighting", sighting_id)
+            again = self._vault.seal_json(
+                record | {"person_id": person_id}, "sighting", sighting_id
+            )
+            self._db.execute(
+                "UPDATE sightings SET sealed = ? WHERE sighting_id = ?", (again, sighting_id)
+            )
+
     def keep_receipt(self, number: int, text: str) -> None:
         """Keep the receipt of a deletion; in place of an earlier form of it."""
         sealed = self._vault.seal(text.encode(), "receipt", str(number))
@@ -389,7 +402,8 @@ class Change:
             found |= {str(face): (int(number), str(person)) for face, number, person in rows}
         return found
 
-    def _drop_empty(self, people: Iterable[str]) -> None:
+    def drop_empty(self, people: Iterable[str]) -> None:
+        """Remove those of some people who have no faces."""
         self._db.executemany(
             "DELETE FROM people WHERE person_id = :id "
             "AND NOT EXISTS (SELECT 1 FROM faces WHERE person_id = :id)",

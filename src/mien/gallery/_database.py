@@ -187,7 +187,7 @@ def typed_errors(path: Path) -> Iterator[None]:
         raise StorageError(
             what=f"the gallery {path} cannot be used ({err})", why=why, mend=mend
         ) from err
-    except sqlite3.DatabaseError as err:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as err:  # the latter: a damaged schema
         raise IntegrityError(
             what=f"the gallery {path} is damaged or no gallery ({err})",
             why="SQLite cannot read it",

@@ -166,6 +166,11 @@ class View:
     def _remove(self, numbers: Ints) -> None:
         if not len(numbers):
             return
+        gone = self._tail.places(numbers)
+        if len(gone):
+            keep = np.delete(np.arange(len(self._tail.numbers)), gone)
+            self._room = self._tail.search.rows[keep]  # a copy: the old one may be under search
+            self._tail = self._tail_part(self._tail.numbers[keep], self._tail.groups[keep])
         gone = self._main.places(numbers)
         if len(gone):
             self._main = self._main.regrouped(gone, _NOBODY)
@@ -173,11 +178,6 @@ class View:
                 self._compact()
             else:
                 self._main.search.rows[gone] = 0
-        gone = self._tail.places(numbers)
-        if len(gone):
-            keep = np.delete(np.arange(len(self._tail.numbers)), gone)
-            self._room = self._tail.search.rows[keep]  # a copy: the old one may be under search
-            self._tail = self._tail_part(self._tail.numbers[keep], self._tail.groups[keep])
 
     def _append(self, added: Sequence[tuple[int, str, Float32]]) -> None:
         used = len(self._tail.numbers)

@@ -22,7 +22,8 @@ from mien.gallery.deletion import signing_key
 from mien.gallery.gallery import Gallery
 from mien.gallery.index import Template, check_templates
 from mien.gallery.journal import note
-from mien.gallery.people import check_day, check_name, check_strict, resolve
+from mien.gallery.people import People, check_day, check_name, check_strict, resolve
+from mien.gallery.sqlite import SqliteIndex
 
 PURPOSE: Final = "mien gallery bundle/1"
 _CHUNK_BYTES: Final = 2**20
@@ -70,23 +71,24 @@ def export_bundle(
         StorageError: If it cannot be written.
     """
     key = signing_key(gallery.index)
-    with gallery.index.change() as change:
-        wanted = None if people is None else [resolve(change, who) for who in people]
-        count = gallery.count()
-        public = {"contract": gallery.index.contract, "dim": gallery.index.dim}
+    fingerprint = fingerprint_of(key.public_key())
+    seen: dict[str, int] = {}
+    with gallery.index.snapshot() as store:
+        with store.look() as rows:
+            wanted = None if people is None else {resolve(rows, who) for who in people}
         write_sealed(
             path,
-            _chunks(_lines(gallery, change, wanted)),
+            _chunks(_lines(store, wanted, fingerprint, seen)),
             purpose=PURPOSE,
-            public=public,
+            public={"contract": store.contract, "dim": store.dim},
             secret=secret,
             signer=key,
         )
-        faces = count.faces if wanted is None else sum(len(change.faces_of(w)) for w in wanted)
-        number = count.people if wanted is None else len(set(wanted))
-        facts = {"people": number, "faces": faces}
-        note(change, "export", actor=actor, ids=wanted or [], facts=facts)
-    return BundleSummary(number, faces, 0, fingerprint_of(key.public_key()))
+    summary = BundleSummary(len(seen), sum(seen.values()), 0, fingerprint)
+    with gallery.index.change() as change:
+        facts = {"people": summary.people, "faces": summary.faces}
+        note(change, "export", actor=actor, ids=list(wanted or ()), facts=facts)
+    return summary
 
 
 def import_bundle(
@@ -120,7 +122,9 @@ def import_bundle(
     head = next(lines, {})
     if head.get("kind") != "gallery":
         raise _broken(path, "it does not begin with a gallery")
-    gallery.check_contract(str(head.get("contract")))
+    if not all(isinstance(head.get(key), str) for key in ("contract", "signer")):
+        raise _broken(path, "its first record is incomplete")
+    gallery.check_contract(head["contract"])
     names: dict[str, str] = {}
     faces = known = 0
     with gallery.index.change() as change:
@@ -131,36 +135,39 @@ def import_bundle(
             else:
                 _take_other(change, line, names, path, gallery.index.dim)
         ids = list(dict.fromkeys(names.values()))
+        change.drop_empty(ids)
         facts = {"people": len(ids), "faces": faces, "signer": head["signer"]}
         note(change, "import", actor=actor, ids=ids, facts=facts)
     if head.get("calibration") and gallery.index.read_note("calibration") is None:
         gallery.keep_calibration(parse_table(head["calibration"], f"the calibration in {path}"))
-    return BundleSummary(len(names), faces, known, str(head["signer"]))
+    return BundleSummary(len(names), faces, known, head["signer"])
 
 
 def _lines(
-    gallery: Gallery, change: Change, wanted: Sequence[str] | None
+    store: SqliteIndex, wanted: set[str] | None, signer: str, seen: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
+    """Records of a bundle; ``seen`` counts the faces of each person on the way."""
+    people = People(store)
     yield {
         "kind": "gallery",
-        "contract": gallery.index.contract,
-        "signer": fingerprint_of(signing_key(gallery.index).public_key()),
-        "calibration": gallery.index.read_note("calibration"),
+        "contract": store.contract,
+        "signer": signer,
+        "calibration": store.read_note("calibration"),
     }
-    whose = None if wanted is None else set(wanted)
-    for template in gallery.index.iterate():
-        if whose is None or template.person_id in whose:
-            crop = gallery.people.crop(template.face_id)
-            values = asdict(template) | {
-                "vector": _to_text(template.vector.astype("<f4").tobytes())
-            }
-            yield {"kind": "face", "crop": _to_text(crop) if crop else None} | values
-    for one, other in change.all_separations():
-        if whose is None or {one, other} <= whose:
-            yield {"kind": "separation", "one": one, "other": other}
-    for person_id, rows in gallery.people.rejections().items():
-        if whose is None or person_id in whose:
-            for row in rows:
+    for template in store.iterate():
+        if wanted is None or template.person_id in wanted:
+            seen[template.person_id] = seen.get(template.person_id, 0) + 1
+            crop = people.crop(template.face_id)
+            record = asdict(template)
+            record["vector"] = _to_text(template.vector.astype("<f4").tobytes())
+            yield record | {"kind": "face", "crop": None if crop is None else _to_text(crop)}
+    with store.look() as rows:
+        for one, other in rows.all_separations():
+            if {one, other} <= seen.keys():
+                yield {"kind": "separation", "one": one, "other": other}
+    for person_id, vectors in people.rejections().items():
+        if person_id in seen:
+            for row in vectors:
                 text = _to_text(row.astype("<f4").tobytes())
                 yield {"kind": "rejection", "person_id": person_id, "vector": text}
 

@@ -311,7 +311,7 @@ class Gallery:
             stored = change.template(template.face_id)
             ids = [template.face_id, stored.person_id]
             facts = {"face_id": template.face_id, "person": stored.person_id, "forced": force}
-            undo: list[Step] = [["remove", [template.face_id]]]
+            undo: list[Step] = [["remove", [template.face_id], stored.person_id]]
             note(change, "enrol", actor=actor, ids=ids, facts=facts, undo=undo)
         return stored
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mien.core.errors import ConflictError, MissingError
+from mien.core.errors import ConflictError, IdentityMissingError, MissingError
 from mien.gallery._change import Change
+from mien.gallery.index import Template
 from mien.gallery.sqlite import SqliteIndex
 
 Step = list[Any]
@@ -140,40 +141,82 @@ def note(
 
 
 def _take_step(change: Change, step: Step) -> None:
+    """Take one step back.
+
+    Raises:
+        ConflictError: If what it is to change is not any more as the journal's entry left it.
+    """
     verb, *given = step
     match verb:
         case "remove":
-            change.remove(given[0])
+            face_ids, owner = given
+            _check_owner(change, face_ids, owner)
+            change.remove(face_ids)
         case "person":
             change.add_person(given[1], person_id=given[0])
         case "move":
             face_ids, now, then = given
-            if any(change.template(face_id).person_id != now for face_id in face_ids):
-                raise ConflictError(
-                    what="a face belongs to somebody else by now",
-                    why="a later change moved it",
-                    mend="take the later change back first; see `mien gallery history`",
-                )
+            _check_owner(change, face_ids, now)
+            _check_still(change.has_person(then))
             change.move(face_ids, then)
         case "rename":
-            change.rename_person(*given)
+            person_id, before, after = given
+            _check_still(change.has_person(person_id) and change.person_name(person_id) == after)
+            change.rename_person(person_id, before)
         case "amend":
-            face_id, consent, retain_until = given
-            change.amend(change.template(face_id), consent=consent, retain_until=retain_until)
+            face_id, before, after = given
+            face = _find_face(change, face_id)
+            _check_still([face.consent, face.retain_until] == after)
+            change.amend(face, consent=before[0], retain_until=before[1])
         case "separate":
+            _check_still(all(change.has_person(one) for one in given))
             change.separate(*given)
         case "unite":
+            _check_still(change.are_separate(*given))
             change.unite(*given)
         case "unreject":
             change.unreject(given[0])
         case "move rejection":
             change.move_rejection(*given)
+        case "move sighting":
+            change.move_sighting(*given)
+
+
+def _check_owner(change: Change, face_ids: Sequence[str], owner: str) -> None:
+    _check_still(all(_find_face(change, one).person_id == owner for one in face_ids))
+
+
+def _find_face(change: Change, face_id: str) -> Template:
+    try:
+        return change.template(face_id)
+    except IdentityMissingError as err:
+        raise _changed_since() from err
+
+
+def _check_still(condition: object) -> None:
+    if not condition:
+        raise _changed_since()
+
+
+def _changed_since() -> ConflictError:
+    return ConflictError(
+        what="what the entry changed is not as it left it",
+        why="a later change stands in the way",
+        mend="take the later change back first; see `mien gallery history`",
+    )
 
 
 def _ids_of(steps: Sequence[Step]) -> list[str]:
-    """People and faces that steps speak of."""
+    """People and faces that steps speak of; never a name or a consent, which are sealed."""
     ids: list[str] = []
-    for _, *given in steps:
-        for one in given:
-            ids += one if isinstance(one, list) else [one]
-    return [one for one in ids if isinstance(one, str) and len(one) == 32]  # ids are 32 digits
+    for verb, *given in steps:
+        match verb:
+            case "remove" | "move":
+                ids += [*given[0], *given[1:]]
+            case "person" | "rename" | "amend":
+                ids += given[:1]
+            case "separate" | "unite":
+                ids += given
+            case "move rejection" | "move sighting":
+                ids += given[1:]
+    return ids

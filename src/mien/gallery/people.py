@@ -13,7 +13,7 @@ import numpy as np
 from mien.core.errors import ConflictError, InputError, RefusedError
 from mien.core.types import Float32
 from mien.gallery._change import Change, no_such_person
-from mien.gallery.index import Template, check_templates
+from mien.gallery.index import Template, check_record, check_templates
 from mien.gallery.journal import Step, note
 from mien.gallery.sqlite import SqliteIndex
 
@@ -88,7 +88,7 @@ class People:
             before = change.person_name(person_id)
             if wanted != before:
                 change.rename_person(person_id, wanted)
-                undo: list[Step] = [["rename", person_id, before]]
+                undo: list[Step] = [["rename", person_id, before, wanted]]
                 note(change, "rename", actor=actor, ids=[person_id], facts={}, undo=undo)
         return self.find(person_id)
 
@@ -119,7 +119,9 @@ class People:
             day = before.retain_until if retain_until is None else check_day(retain_until)
             check_strict(self._index, new_consent, day)
             change.amend(before, consent=new_consent, retain_until=day)
-            undo: list[Step] = [["amend", face_id, before.consent, before.retain_until]]
+            undo: list[Step] = [
+                ["amend", face_id, [before.consent, before.retain_until], [new_consent, day]]
+            ]
             ids = [face_id, before.person_id]
             note(change, "amend", actor=actor, ids=ids, facts={"face_id": face_id}, undo=undo)
         return self._index.get([face_id])[0]
@@ -140,6 +142,9 @@ class People:
             for rejection_id in change.rejections_of(gone):
                 change.move_rejection(rejection_id, kept)
                 undo.append(["move rejection", rejection_id, gone])
+            for sighting_id in change.sightings_of([gone]):
+                change.move_sighting(sighting_id, kept)
+                undo.append(["move sighting", sighting_id, gone])
             for third in change.separate_from(gone):
                 undo.append(["separate", gone, third])
                 if not change.are_separate(kept, third):
@@ -304,6 +309,7 @@ def check_strict(index: SqliteIndex, consent: str, retain_until: str) -> None:
 
 
 def _person(faces: Sequence[Template]) -> Person:
+    check_record(faces, "somebody of that name has no faces")
     best = max(faces, key=lambda face: face.quality)
     return Person(
         person_id=best.person_id,

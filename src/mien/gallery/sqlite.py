@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mien.core.errors import ConflictError, IntegrityError, InternalError
+from mien.core.errors import ConflictError, IntegrityError, InternalError, RefusedError
 from mien.core.keys import Key, find_key
 from mien.core.log import logger
 from mien.core.types import Float32, Ints
@@ -151,6 +151,7 @@ class SqliteIndex:
                 meta = dict(connection.execute("SELECT key, value FROM meta"))
                 needed = {"contract", "dim", "store", "vault", "revision"}
                 check_record(needed <= meta.keys(), "meta rows are missing")
+                check_record(meta["dim"].isdecimal(), "the length of templates is no number")
                 self._vault = unwrap(meta["vault"], self._key, meta["store"])
                 self._meta = meta
                 noted = read_head(self.head_path, self.store)
@@ -201,6 +202,21 @@ class SqliteIndex:
         with self._lock, typed_errors(self.path), self._steady():
             self._notice_others()
             yield Change(self._db, self.vault)
+
+    @contextmanager
+    def snapshot(self) -> Iterator["SqliteIndex"]:
+        """The store as it is now, through a connection of its own: nobody waits while it is read.
+
+        Raises:
+            StorageError: If it cannot be opened a second time.
+        """
+        copy = SqliteIndex(self.path, key=self._key)
+        copy.open()
+        try:
+            with copy._steady():
+                yield copy
+        finally:
+            copy.close()
 
     def query(self, statement: str, given: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a reading SQL statement."""
@@ -393,6 +409,7 @@ class SqliteIndex:
         self._count = None
         self._revision = _read_revision(self._db)
         wrapped = self._db.execute("SELECT value FROM meta WHERE key = 'vault'").fetchone()
+        check_record(wrapped is not None, "the gallery's own key is missing")
         if wrapped[0] != self._meta["vault"] and self._key is not None:
             self._vault = unwrap(wrapped[0], self._key, self.store)
             self._meta["vault"] = wrapped[0]
@@ -476,17 +493,31 @@ class SqliteIndex:
             logger.warning("%s: made again from the gallery (%s)", self.matrix_path.name, err.why)
             self.matrix_path.unlink(missing_ok=True)
             return nothing
-        if found is None or not np.array_equal(found.numbers, numbers[: len(found.numbers)]):
-            self.matrix_path.unlink(missing_ok=True)  # of an earlier state, or of another gallery
+        if found is None or not self._fits(found, numbers):
+            self.matrix_path.unlink(missing_ok=True)
             return nothing
         return found.rows
 
+    def _fits(self, found: Snapshot, numbers: Ints) -> bool:
+        """Whether the matrix file holds the first rows of the store.
+
+        Numbers are used again after an older copy was put in place of the store: the last row of a
+        file that was written before then differs.
+        """
+        if not np.array_equal(found.numbers, numbers[: len(found.numbers)]):
+            return False
+        last = self._fetch(found.numbers[-1:])
+        return all(np.array_equal(row, found.rows[-1]) for _, _, row in last)
+
     def _keep_matrix(self) -> None:
         """Write the matrix file, if the gallery is large and the file is missing or far behind."""
-        if self._view is None:
+        if self._view is None or len(self._view.numbers) < _MATRIX_ROWS:
             return
         with transaction(self._db, self.path):  # nobody deletes a row while it is written
-            self._notice_others()
+            try:
+                self._notice_others()
+            except RefusedError:
+                return  # sealed with another key by now: it would open with neither
             numbers = self._view.numbers
             kept = self._mapped_rows if self.matrix_path.exists() else 0
             if len(numbers) - kept >= max(_MATRIX_ROWS, kept // _MATRIX_SHARE):
@@ -535,8 +566,9 @@ class SqliteIndex:
 
 
 def _read_revision(connection: sqlite3.Connection) -> int:
-    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
-    return int(text)
+    row = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
+    check_record(row is not None and row[0].isdecimal(), "the number of the last change is missing")
+    return int(row[0])
 
 
 def _closed() -> InternalError:

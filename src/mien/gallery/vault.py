@@ -61,12 +61,13 @@ class Vault:
         try:
             nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
             return self._cipher.decrypt(nonce, body, self._aad(place))
-        except (InvalidTag, ValueError) as err:
+        except (InvalidTag, ValueError, TypeError, AttributeError) as err:
+            # The last two: a changed byte of the database turns a text or blob into a number.
             raise IntegrityError(
                 what=f"a sealed record of kind {place[0]!r} does not open",
                 why="it was changed, cut off or moved by something other than mien",
                 mend="run `mien gallery verify`, and restore a backup",
-                place=":".join(place),
+                place=":".join(map(str, place)),
             ) from err
 
     def seal_json(self, value: Any, *place: str) -> bytes:

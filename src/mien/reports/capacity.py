@@ -73,7 +73,7 @@ class MeasuredSearch:
     Attributes:
         way: How was searched.
         faces: Among how many.
-        ms: Median time of a search.
+        ms: Median CPU time of a search, one thread; for ``disk`` the wall time.
     """
 
     way: Way
@@ -91,7 +91,7 @@ class CapacityConstants:
         commit: Of mien.
         dim: Numbers of a template.
         float32_bytes: Memory of a face, searched as float32.
-        int8_bytes: Memory of a face, searched by codes in memory.
+        int8_bytes: Memory of a face's codes.
         file_bytes: Of a face in a file of codes.
         row_bytes: Of a face in a file of float32 rows.
         disk_mb_per_s: Rate at which the disk was read.
@@ -139,7 +139,8 @@ class CapacityRow:
     Attributes:
         faces: In the gallery.
         float32_bytes: Memory, searched as float32.
-        int8_bytes: Memory, searched by codes in memory; the rows then stay on disk.
+        int8_bytes: Memory, searched by codes: they come on top of the float32 rows, which a sealed
+            gallery keeps in memory.
         disk_bytes: Codes and float32 rows in files.
         ms: Time of one search, one thread, by way.
         fmr_needed: False match rate that the wanted FPIR leaves to one comparison.
@@ -225,7 +226,7 @@ def _row(
     return CapacityRow(
         faces=size,
         float32_bytes=size * constants.float32_bytes,
-        int8_bytes=size * constants.int8_bytes,
+        int8_bytes=size * (constants.float32_bytes + constants.int8_bytes),
         disk_bytes=size * (constants.file_bytes + constants.row_bytes),
         ms={way: constants.ms(way, size) for way in WAYS},
         fmr_needed=needed,
@@ -286,7 +287,7 @@ def render_capacity(
 
 
 def _costs(constants: CapacityConstants, rows: Sequence[CapacityRow]) -> html.Html:
-    names = ("faces", "memory, float32", "memory, int8", "disk")
+    names = ("faces", "memory, float32", "memory, int8 codes too", "disk")
     cells: list[list[html.Content | html.Cell]] = [
         [
             _faces(constants, row),
@@ -423,8 +424,9 @@ def _reading(constants: CapacityConstants) -> html.Html:
         "How to read this page",
         html.paragraph(
             html.element("strong", "Measured. "),
-            f"Times of single searches on {constants.cpu}, and {constants.disk_mb_per_s:,.0f} MB/s "
-            "from its disk. Other machines differ; measure yours with benchmarks/capacity.py.",
+            f"CPU times of single searches on {constants.cpu}; from its disk "
+            f"{constants.disk_mb_per_s:,.0f} MB/s, and wall times. Other machines differ; measure "
+            "yours with benchmarks/capacity.py.",
         ),
         html.paragraph(
             html.element("strong", "Computed. "),
