@@ -5,7 +5,7 @@ import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SECTION = re.compile(r"^## (mien[a-z ]*)\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^## (mien[a-z -]*)\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:\$ |if )?(mien [^#\n;]*)", re.MULTILINE)
 
@@ -35,6 +35,6 @@ def test_commands_shown_in_the_documentation_use_options_that_exist():
     assert len(shown) > 20
     for line in shown:
         words = line.split()
-        verb = next(v for n in (3, 2, 1) if (v := " ".join(words[:n])) in help_of)
+        verb = next(v for n in (4, 3, 2, 1) if (v := " ".join(words[:n])) in help_of)
         strange = [w for w in words if w.startswith("--") and f"{w} " not in help_of[verb]]
         assert strange == [], line

@@ -46,7 +46,8 @@ def serve(
     if not api_keys.list():
         _, text = api_keys.create("first", scopes=SCOPES)
         remark(f"API key, shown only now: {text}")
-    remark(f"serving on http://{settings.host}:{settings.port}; the page is at /app")
+    at = f"http://{settings.host}:{settings.port}"
+    remark(f"serving on {at}" + (f"; the page is at {at}/app" if settings.page else ""))
     run(settings, keys=api_keys, page=_page if settings.page else None, log_level=log_level)
 
 

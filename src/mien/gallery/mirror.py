@@ -58,9 +58,7 @@ class Mirror:
         remote = create_index(url, transform.contract(index.contract), index.dim)
         try:
             with index.change() as change:
-                change.set_secret(
-                    _NOTE, json.dumps({"url": url, "secret": secret.hex()}).encode()
-                )
+                change.set_secret(_NOTE, json.dumps({"url": url, "secret": secret.hex()}).encode())
                 change.post_all()
             mirror = cls(index, remote, transform)
             mirror.flush()
