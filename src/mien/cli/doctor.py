@@ -15,6 +15,9 @@ _EXTRAS = {
     "cluster": ("sklearn",),
     "interop": ("pandas", "supervision"),
     "demo": ("skimage",),
+    "server": ("fastapi", "uvicorn", "gradio", "prometheus_client"),
+    "scale": ("pymilvus", "milvus_lite", "ray"),
+    "postgres": ("psycopg", "pgvector"),
 }
 
 
