@@ -360,10 +360,12 @@ def profile_distances(a: Float32, b: Float32) -> Float64:
 
 
 def refine(a: Float32, b: Float32, score: Float64) -> Float64:
+    # In the space of their own rows wide tables keep their cosines, and the fit is small.
+    x, y = (table.astype(float) @ np.linalg.qr(table.T.astype(float))[0] for table in (a, b))
     for _ in range(ROUNDS):
         there, back = score.argmax(axis=1), score.argmax(axis=0)
-        mutual = np.flatnonzero(back[there] == np.arange(len(a)))
-        score = a.astype(float) @ fit_orthogonal(a[mutual], b[there[mutual]]) @ b.T.astype(float)
+        mutual = np.flatnonzero(back[there] == np.arange(len(x)))
+        score = x @ fit_orthogonal(x[mutual], y[there[mutual]]) @ y.T
     return score
 
 
@@ -483,6 +485,9 @@ def show(result: dict[str, Any]) -> None:
         f"pairs, {sample['genuine_pairs']} genuine and {sample['impostor_pairs']} impostor pairs; "
         f"{ACCURACY_SECRETS} secrets"
     )
+    plain = result["methods"][0]["accuracy"]
+    words = [f"{name} {one['untransformed']:.2%}" for name, one in plain.items()]
+    print("untransformed: " + "  ".join(words))
     print("\nloss against untransformed templates, in points [95 %]")
     for row in result["methods"]:
         words = [f"{name} {loss_words(one)}" for name, one in row["accuracy"].items()]
@@ -520,7 +525,8 @@ def show(result: dict[str, Any]) -> None:
 
 
 def loss_words(one: dict[str, float]) -> str:
-    return f"{100 * one['loss']:+.2f} [{100 * one['low']:+.2f}, {100 * one['high']:+.2f}]"
+    loss, low, high = (round(100 * one[k], 2) + 0.0 for k in ("loss", "low", "high"))  # no -0.00
+    return f"{loss:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def link_words(item: tuple[str, dict[str, Any]]) -> str:
