@@ -1,6 +1,6 @@
 """`mien embed` by its two engines, pictures a second.
 
-Run ``python -m benchmarks.embed_engines --photos DIR [--count 300] [--out FILE.json]``. Each engine
+Run ``python -m benchmarks.embed_engines --data DIR [--count 300] [--out FILE.json]``. Each engine
 embeds the first photos of the folder in a fresh process, start-up of workers included and the
 import of mien not; engines take turns, and the best of three runs counts. ``one process`` is the
 same class without any engine, ``threads`` is `FacePipeline.analyse_many`. The rows of all are
@@ -54,7 +54,7 @@ def run(engine: str, paths: list[str]) -> dict[str, Any]:
 
 
 def run_apart(engine: str, photos: Path, count: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.embed_engines", "--photos", str(photos)]
+    command = [sys.executable, "-m", "benchmarks.embed_engines", "--data", str(photos)]
     command += ["--count", str(count), "--engine", engine]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     record: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -73,19 +73,19 @@ def once_running(runs: list[dict[str, Any]], count: int) -> float | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--engine", choices=ENGINES, help="run this one only, here")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
-    paths = [str(path) for path in find_images(options.photos)[: options.count]]
+    paths = [str(path) for path in find_images(options.data)[: options.count]]
     if options.engine:
         print(json.dumps(run(options.engine, paths)))
         return 0
     runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in ENGINES}
     for _ in range(REPEATS):
         for engine in ENGINES:
-            runs[engine].append(run_apart(engine, options.photos, options.count))
+            runs[engine].append(run_apart(engine, options.data, options.count))
             last = runs[engine][-1]
             print(f"{engine}: {len(paths) / last['seconds']:.1f} pictures/s, {last}")
     result = {

@@ -10,7 +10,7 @@ from mien.core.errors import IntegrityError, MienError
 from mien.gallery.decide import not_comparable
 from toys.galleries import face, make, reopen, unit
 
-FACES = [face(f"person {k // 2}", k) for k in range(8)]
+FACES = [face(f"quentin {k // 2}", k) for k in range(8)]
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def sound(tmp_path_factory):
         for k, one in enumerate(FACES):
             gallery.add(one, crop=b"jpeg %d" % k, force=True)
         for k in range(2):
-            gallery.people.reject(f"person {k}", unit(50 + k))
+            gallery.people.reject(f"quentin {k}", unit(50 + k))
             gallery.review.keep(
                 unit(60 + k),
                 not_comparable(["BLUR"]),
@@ -33,8 +33,8 @@ def sound(tmp_path_factory):
             )
             gallery.add(face(f"gone {k}", 30 + k), force=True)
             gallery.deletion.person(f"gone {k}")
-        gallery.people.separate("person 0", "person 1")
-        gallery.people.separate("person 2", "person 1")
+        gallery.people.separate("quentin 0", "quentin 1")
+        gallery.people.separate("quentin 2", "quentin 1")
         assert gallery.verify() == []
     return path.read_bytes()
 

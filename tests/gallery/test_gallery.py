@@ -1,5 +1,7 @@
 """Enrolment and identification, by Python."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image as PilImage
@@ -14,7 +16,9 @@ from mien.core.errors import (
     NoFaceError,
     QualityError,
     RangeError,
+    RefusedError,
 )
+from mien.core.keys import Key
 from mien.faces.contract import Contract
 from mien.faces.quality import QualityGate
 from mien.gallery.calibration import Provenance, calibrate
@@ -78,7 +82,9 @@ def test_refused_faces_are_not_comparable(enrol, gallery, pipeline, portraits):
 
 def test_one_person_under_two_names_is_ambiguous(enrol, gallery, pipeline, portraits):
     enrol("obama_1", "Barack Obama")
-    enrol("obama_3", "B. Obama")
+    with pytest.raises(ConflictError, match="ASSOCIATED_TO_A_DIFFERENT_USER"):
+        enrol("obama_3", "B. Obama")
+    enrol("obama_3", "B. Obama", force=True)
     (answer,) = gallery.identify(pipeline.analyse(portraits["obama_2"]), margin=0.3)
     assert answer.verdict.decision is Decision.AMBIGUOUS
     assert answer.verdict.person is None
@@ -199,11 +205,13 @@ def test_templates_that_are_nan_do_not_enter(gallery, pipeline, portraits):
 def test_a_deleted_person_becomes_unknown(enrol, gallery, pipeline, portraits):
     enrol("obama_1", "Barack Obama")
     enrol("biden_1", "Joe Biden")
-    assert gallery.delete_person("Barack Obama") == 1
+    receipt = gallery.deletion.person("Barack Obama")
+    assert receipt.is_complete
+    assert receipt.removed["faces"] == 1
     (answer,) = gallery.identify(pipeline.analyse(portraits["obama_2"]))
     assert answer.verdict.decision is Decision.UNKNOWN
     with pytest.raises(IdentityMissingError, match="nobody of that name"):
-        gallery.delete_person("Barack Obama")
+        gallery.deletion.person("Barack Obama")
 
 
 def test_a_calibration_of_ones_own_is_kept(tmp_path, enrol, gallery, pipeline):
@@ -241,3 +249,64 @@ def test_a_damaged_calibration_is_named(gallery):
     gallery.index.write_note("calibration", "{}")
     with pytest.raises(IntegrityError, match="the gallery's calibration is not a calibration"):
         gallery.operating_point(0.01)
+
+
+def test_a_crop_is_kept_if_asked_for(enrol, gallery):
+    kept = enrol("obama_1", "Barack Obama", keep_crop=True)
+    other = enrol("biden_1", "Joe Biden")
+    crop = PilImage.open(BytesIO(gallery.people.crop(kept.face_id)))
+    assert crop.format == "JPEG"
+    assert crop.size[0] == crop.size[1] <= 192
+    assert gallery.people.crop(other.face_id) is None
+
+
+def test_the_wrong_photo_in_a_folder_is_refused(enrol, gallery):
+    enrol("obama_1", "Barack Obama")
+    enrol("biden_1", "Joe Biden")
+    with pytest.raises(ConflictError, match="speaks against its name") as caught:
+        enrol("obama_2", "Joe Biden")
+    assert "ASSOCIATED_TO_A_DIFFERENT_USER" in caught.value.facts["codes"]
+    assert "Obama" not in str(caught.value).replace("obama_2", "")
+    assert gallery.count().faces == 2
+
+
+def test_a_gallery_opens_with_its_own_key_only(tmp_path, pipeline):
+    path = tmp_path / "sealed.gallery"
+    Gallery.create(path, pipeline.contract, key=Key(b"a" * 32)).close()
+    with pytest.raises(RefusedError, match="sealed with the key"):
+        Gallery.open(path)
+    with pytest.raises(RefusedError):
+        Gallery.open(path, key=Key(b"b" * 32))
+    Gallery.open(path, key=Key(b"a" * 32)).close()
+
+
+def test_days_of_deletion_are_days(enrol, gallery):
+    with pytest.raises(InputError, match="the day of deletion is 'soon'"):
+        enrol("obama_1", "Barack Obama", retain_until="soon")
+    stored = enrol("obama_1", "Barack Obama", retain_until="2030-01-31")
+    assert gallery.index.get([stored.face_id])[0].retain_until == "2030-01-31"
+
+
+def test_a_strict_gallery_takes_nobody_without_a_ground(tmp_path, pipeline, portraits):
+    image = load_image(portraits["obama_1"])
+    analysis = pipeline.analyse(image)
+    with Gallery.create(tmp_path / "strict.gallery", pipeline.contract, strict=True) as gallery:
+        with pytest.raises(RefusedError, match="without a consent or without a day"):
+            gallery.enrol("Barack Obama", analysis, pixels=image.pixels, consent="form 1")
+        gallery.enrol(
+            "Barack Obama",
+            analysis,
+            pixels=image.pixels,
+            consent="form 1",
+            retain_until="2030-01-31",
+        )
+        assert gallery.count().faces == 1
+
+
+def test_what_happened_to_a_gallery_is_in_its_journal(enrol, gallery):
+    enrol("obama_1", "Barack Obama", actor="key 1")
+    enrol("biden_1", "Joe Biden")
+    gallery.people.rename("Joe Biden", "President Biden")
+    gallery.journal.undo()
+    gallery.deletion.person("Barack Obama")
+    assert [one.op for one in gallery.journal.entries()] == ["delete", "undo", "rename", "enrol"]
