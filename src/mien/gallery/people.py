@@ -252,12 +252,12 @@ def resolve(rows: Change, who: str) -> str:
     Raises:
         IdentityMissingError: If there is nobody of that name.
     """
-    by_name = rows.find_person(who.strip())
-    if by_name is not None:
-        return by_name
-    if rows.has_person(who):
+    if rows.has_person(who):  # first: nobody's name must stand in for another one's id
         return who
-    raise no_such_person()
+    by_name = rows.find_person(who.strip())
+    if by_name is None:
+        raise no_such_person()
+    return by_name
 
 
 def check_name(person: str) -> str:

@@ -1,0 +1,1 @@
+"""The service: galleries over HTTP, with keys, limits and an audit log. Comes with the extra."""
