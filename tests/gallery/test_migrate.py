@@ -189,7 +189,7 @@ def test_a_damaged_old_gallery_is_left_as_it_is(path):
 
 
 def test_an_old_process_that_still_writes_is_named(path, monkeypatch):
-    monkeypatch.setattr(_database, "_WAIT_S", 0.1)
+    monkeypatch.setattr(_database, "WAIT_MS", 100)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match="another process is writing to it"):
@@ -200,7 +200,7 @@ def test_an_old_process_that_still_writes_is_named(path, monkeypatch):
 
 
 def test_an_old_process_that_still_reads_is_named(path, monkeypatch):
-    monkeypatch.setattr(_database, "_WAIT_S", 0.1)
+    monkeypatch.setattr(_database, "WAIT_MS", 100)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN")
     other.execute("SELECT count(*) FROM faces").fetchall()

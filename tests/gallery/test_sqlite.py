@@ -210,7 +210,7 @@ def test_verify_finds_templates_that_were_sealed_wrong(path):
 
 
 def test_a_second_writer_waits_and_then_says_why(path, monkeypatch):
-    monkeypatch.setattr(_database, "_WAIT_S", 0.2)
+    monkeypatch.setattr(_database, "WAIT_MS", 200)
     index = make(path)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -15,8 +15,12 @@ from mien.core.files import storage_error
 
 APPLICATION_ID: Final = 0x4D49454E
 SCHEMA_VERSION: Final = 2
+CLOCK: Final = "clock"
+"""Key of the day that the clock showed when deletions were last due, in ``meta``."""
 
-_WAIT_S: Final = 10.0
+WAIT_MS: Final = 10_000
+"""How long a writer waits for another one."""
+
 TABLES: Final = """
 CREATE TABLE people (
   person_id TEXT PRIMARY KEY,
@@ -117,7 +121,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, int]:
             why="nobody has been enrolled there yet",
             mend="enrol somebody first: mien enrol DIR --gallery PATH",
         )
-    connection = connect(path)
+    connection = _open_file(path)
     try:
         with typed_errors(path):
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -129,6 +133,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, int]:
                 f"not {APPLICATION_ID:#x} and 1 to {SCHEMA_VERSION}",
                 mend="check the path, or use the version of mien that made it",
             )
+        _prepare(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -137,19 +142,37 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, int]:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection with the settings that durability and deletion rest on."""
+    connection = _open_file(path)
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open_file(path: Path) -> sqlite3.Connection:
+    """A connection that has changed nothing yet: the file may be somebody else's."""
     with typed_errors(path):
-        connection = sqlite3.connect(
-            path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+        return sqlite3.connect(
+            path, timeout=WAIT_MS / 1000, isolation_level=None, check_same_thread=False
         )
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("PRAGMA foreign_keys = ON")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    with typed_errors(path):
+        connection.execute("PRAGMA journal_mode = WAL")
+        # By itself SQLite copies the log and leaves it: cut off later, it would put old pages
+        # over new ones. `SqliteIndex` copies it and empties it in one go.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def set_wait(connection: sqlite3.Connection, *, wait: bool) -> None:
+    """Whether the connection waits for others who are at work."""
+    connection.execute(f"PRAGMA busy_timeout = {WAIT_MS if wait else 0}")
 
 
 def run_script(connection: sqlite3.Connection, script: str) -> None:

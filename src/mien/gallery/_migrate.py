@@ -6,6 +6,7 @@ is left in the files: SQLite overwrites what it frees, and the log is cut off.
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from mien.core.errors import StorageError
 from mien.core.keys import Key
 from mien.core.log import logger
 from mien.gallery._change import Change
-from mien.gallery._database import SCHEMA_VERSION, TABLES, run_script, transaction
+from mien.gallery._database import CLOCK, SCHEMA_VERSION, TABLES, run_script, transaction
 from mien.gallery._rows import seal_template
 from mien.gallery.index import Template, check_record
 from mien.gallery.vault import Vault
@@ -44,7 +45,9 @@ def upgrade(connection: sqlite3.Connection, path: Path, key: Key) -> None:
         for row in connection.execute(_OLD).fetchall():
             _carry_over(connection, vault, change, row, int(meta["dim"]))
         connection.execute("DROP TABLE faces_1")
-        for name, value in (("vault", vault.wrapped(key)), ("revision", "0")):
+        today = datetime.now(UTC).date().isoformat()
+        values = (("vault", vault.wrapped(key)), ("revision", "0"), (CLOCK, today))
+        for name, value in values:
             change.set_meta(name, value)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("VACUUM")

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mien.core.errors import RefusedError
 from mien.gallery._change import Change
+from mien.gallery._database import CLOCK
 from mien.gallery.journal import note
 from mien.gallery.people import resolve
 from mien.gallery.receipts import Receipt, chain_faults, parse_receipt, public_text
@@ -23,7 +24,6 @@ MAX_LEAP: Final = timedelta(days=31)
 """If the clock leaps further than this between two runs, nothing is deleted until confirmed."""
 
 _SCANNED_BYTES: Final = 2**29
-_CLOCK: Final = "clock"
 
 
 class Deletion:
@@ -93,7 +93,7 @@ class Deletion:
             old = self._index.query(
                 "SELECT sighting_id FROM sightings WHERE keep_until < ?", (day.isoformat(),)
             )
-            change.set_meta(_CLOCK, day.isoformat())
+            change.set_meta(CLOCK, day.isoformat())
             change.drop_sightings([row[0] for row in old])
             faces = [row[0] for row in due]
             receipt = self._delete(change, faces, cause="retention", actor="") if due else None
@@ -191,13 +191,14 @@ class Deletion:
         return sum(one.encode() in data for one in ids)
 
     def _check_clock(self, day: date, *, confirm: bool) -> None:
-        found = self._index.query("SELECT value FROM meta WHERE key = ?", (_CLOCK,))
+        found = self._index.query("SELECT value FROM meta WHERE key = ?", (CLOCK,))
         if not found or confirm:
             return
         last = date.fromisoformat(found[0][0])
         if day - last > MAX_LEAP:
             raise RefusedError(
-                what=f"the last run was on {last}, and the clock shows {day}",
+                what=f"the last run (or the making of the gallery) was on {last}, and the clock "
+                f"shows {day}",
                 why=f"it has leapt by more than {MAX_LEAP.days} days; a wrong clock would delete "
                 "people before their day",
                 mend="check the clock, then confirm: mien gallery expire --confirm",

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,10 @@ from mien.core.types import Float32, Ints
 from mien.gallery._change import Change
 from mien.gallery._check import find_faults
 from mien.gallery._database import (
+    CLOCK,
     create_database,
     open_database,
+    set_wait,
     transaction,
     typed_errors,
 )
@@ -40,6 +43,9 @@ _MATRIX_ROWS: Final = 4096
 """From so many templates on, the matrix file is kept: below, opening each row is quick enough."""
 
 _MATRIX_SHARE: Final = 8  # the matrix file is made again when one row in so many is not in it
+_LOG_BYTES: Final = 4 * 2**20
+"""A log larger than this is written into the file after a change."""
+
 _FETCH_ROWS: Final = 10_000
 _JOINED: Final = (
     "SELECT number, face_id, faces.person_id, digest, retain_until, vector, faces.record, "
@@ -123,6 +129,7 @@ class SqliteIndex:
         self._key = self._key or find_key(make=True)
         store = uuid.uuid4().hex
         meta = {"contract": contract, "dim": str(dim), "store": store, "revision": "0"}
+        meta[CLOCK] = datetime.now(UTC).date().isoformat()
         meta["vault"] = Vault.new(store).wrapped(self._key)
         create_database(self.path, meta)
         for stale in (self.matrix_path, self.head_path):
@@ -376,10 +383,18 @@ class SqliteIndex:
             self._db.execute("VACUUM")
             self.empty_log()
 
-    def empty_log(self) -> bool:
-        """Write the log into the file and cut it off; False if a reader elsewhere held it up."""
+    def empty_log(self, *, wait: bool = True) -> bool:
+        """Write the log into the file and cut it off; False if a reader elsewhere held it up.
+
+        Args:
+            wait: Whether to wait for that reader, for as long as a writer waits.
+        """
         with self._lock, typed_errors(self.path):
-            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            set_wait(self._db, wait=wait)
+            try:
+                busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                set_wait(self._db, wait=True)
             return not busy
 
     @property
@@ -396,6 +411,14 @@ class SqliteIndex:
         if change.removed:
             self.matrix_path.unlink(missing_ok=True)
             self.empty_log()
+        elif self._log_bytes() > _LOG_BYTES:
+            self.empty_log(wait=False)
+
+    def _log_bytes(self) -> int:
+        try:
+            return self.path.with_name(self.path.name + "-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _data_version(self) -> int:
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
