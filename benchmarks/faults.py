@@ -256,13 +256,13 @@ def look_at(path: Path, state: State) -> str:
     try:
         with open_gallery(path) as gallery:
             found = contents(gallery)
-            hits = [gallery.nearest(vector_of(seed)[None], 1)[0][0] for _, seed in state.values()]
+            hits = [gallery.nearest(vector_of(seed)[None], 1)[0] for _, seed in state.values()]
             faults = gallery.verify()
     except MienError:
         return "typed error"
     names = {face: person for face, (person, _) in state.items()}
     is_wrong = any(truth.get(face) != one for face, one in found.items())
-    is_wrong |= any(names.get(hit.face_id) != hit.person for hit in hits)
+    is_wrong |= not all(one and names.get(one[0].face_id) == one[0].person for one in hits)
     is_wrong |= len(found) != len(truth) and not faults
     if is_wrong:
         return "a wrong answer"

@@ -277,12 +277,14 @@ class SqliteIndex:
     def search(self, queries: Float32, k: int) -> list[list[Hit]]:
         """See `GalleryIndex.search`."""
         check_queries(queries, self.dim, k)
-        return [self._to_hits(found) for found in self._current_view().search(queries, k)]
+        view, revision = self._current_view()
+        return [self._to_hits(found, revision) for found in view.search(queries, k)]
 
     def search_grouped(self, queries: Float32, k: int) -> list[list[Hit]]:
         """See `GalleryIndex.search_grouped`."""
         check_queries(queries, self.dim, k)
-        return [self._to_hits(found) for found in self._current_view().search_grouped(queries, k)]
+        view, revision = self._current_view()
+        return [self._to_hits(found, revision) for found in view.search_grouped(queries, k)]
 
     def count(self) -> Count:
         """See `GalleryIndex.count`. Counted once after a change: every search asks for it."""
@@ -453,13 +455,14 @@ class SqliteIndex:
         finally:
             self._db.execute("COMMIT")
 
-    def _current_view(self) -> View:
+    def _current_view(self) -> tuple[View, int]:
+        """What is searched, and the revision of the store that it shows."""
         with self._lock, typed_errors(self.path):
             self._notice_others()
             if self._view is None:
                 with self._steady():
                     self._view = self._build_view()
-            return self._view
+            return self._view, self._revision
 
     def _catch_up(self, view: View) -> None:
         """Compare row numbers and people with the store, and apply the difference."""
@@ -549,7 +552,7 @@ class SqliteIndex:
 
     def _matrix_faults(self) -> list[str]:
         """Differences between a sound store and what is searched."""
-        view = self._current_view()
+        view, _ = self._current_view()
         rows = dict(zip(view.numbers.tolist(), view.rows, strict=True))
         codes = {code: person for person, code in view.people().items()}
         people = dict(zip(view.numbers.tolist(), view.groups.tolist(), strict=True))
@@ -566,7 +569,8 @@ class SqliteIndex:
                 faults.append(f"face {face_id} has another person in the matrix")
         return faults + [f"row {number} of the matrix is not in the store" for number in rows]
 
-    def _to_hits(self, found: list[Found]) -> list[Hit]:
+    def _to_hits(self, found: list[Found], revision: int) -> list[Hit]:
+        """Who the rows belong to; ``revision`` is that of the store when they were found."""
         with self._lock, typed_errors(self.path), self._steady():
             self._notice_others()
             hits = []
@@ -576,7 +580,8 @@ class SqliteIndex:
                     "JOIN people USING (person_id) WHERE number = ?",
                     (one.number,),
                 ).fetchone()
-                if row is None:  # deleted by another process since the view was made
+                if row is None:  # deleted since it was found
+                    check_record(self._revision != revision, f"row {one.number} is missing")
                     continue
                 face_id, person_id, vector, record = row
                 check_record(  # sealed for this face of this person: a name is never mixed up
