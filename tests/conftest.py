@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from toys.portraits import PORTRAITS, portrait_path
+
+# How long an example takes depends on what else the machine does; a deadline would be a timed test.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, TimeoutError
+from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import TimeoutError as LateError
 
 from toys.portraits import portrait_path
 
@@ -91,7 +92,7 @@ class Visitor:
         found = self.page.locator(".message strong:visible", has_text=text).first
         try:
             found.wait_for()
-        except TimeoutError:
+        except LateError:
             said = self.page.locator(".message:visible").all_inner_texts()
             pytest.fail(f"the page does not say {text!r} but {said}")
         return found

@@ -1,0 +1,1 @@
+"""The page: galleries in a browser, beside the service and with the same keys."""
