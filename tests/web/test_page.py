@@ -1,6 +1,7 @@
 """The page from end to end: a real service, a real browser, the portraits of the package."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -236,6 +237,26 @@ def test_a_film_is_watched_and_comes_back_with_names(site, visit, clip):
     panel.locator("video").wait_for()
     visitor.until("document.querySelector('video')?.readyState >= 1")
     visitor.shoot("video")
+
+
+def test_a_film_is_cancelled_by_the_button(site, visit, clip, monkeypatch):
+    _, name = site.gallery(obama_1="Barack Obama")
+    visitor = visit(site.key(name))
+    analyse = site.state.pipeline.detector.detect
+
+    def slowly(images):
+        time.sleep(0.3)
+        return analyse(images)
+
+    monkeypatch.setattr(site.state.pipeline.detector, "detect", slowly)
+    panel = visitor.tab("Video")
+    panel.locator("input[type=file]").first.set_input_files(clip)
+    panel.get_by_text("clip").first.wait_for()
+    visitor.press(panel, "Watch the film")
+    panel.locator("progress").wait_for()
+    visitor.press(panel, "Cancel")
+    visitor.sees("Cancelled")
+    assert not panel.locator("video").is_visible()
 
 
 def test_settings_calibration_and_what_is_stored_tell_the_real_state(site, visit):

@@ -17,7 +17,7 @@ from mien.server.throttle import address_group
 
 _BEARER: Final = "bearer "
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/openapi.json"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/favicon.ico"})
 """Addresses that need no key: they tell nothing about anybody."""
 
 PAGE_PATH: Final = "/app"

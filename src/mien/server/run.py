@@ -14,6 +14,9 @@ from mien.server.http_protocol import uvicorn_config
 from mien.server.settings import ServerSettings
 from mien.server.state import ServiceState
 
+FIRST_COLLECTION: Final = "people"
+"""Made for the page if there is none."""
+
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -46,5 +49,7 @@ def run(
     state = ServiceState.open(settings, keys=keys)
     app = create_app(settings, state=state)
     if page is not None:
+        if not state.collections.all():  # so that there is something to see at the first visit
+            state.collections.create(FIRST_COLLECTION, strict=settings.strict)
         page(app, state)
     uvicorn.Server(uvicorn_config(app, settings)).run()

@@ -72,7 +72,7 @@ async def visiting(
         raise InputError(
             what="no gallery is chosen",
             why="there is none yet, or none that this key may use",
-            mend="make one with: mien gallery create, or ask for a key that covers one",
+            mend="make one with POST /v1/collections, or ask for a key that covers one",
         )
     with ExitStack() as stack:
         use = state.collections.use(collection)

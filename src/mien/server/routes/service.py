@@ -26,6 +26,11 @@ async def get_health() -> Health:
     return Health(status="ok")
 
 
+@open_router.get("/favicon.ico", status_code=204, include_in_schema=False)
+async def get_icon() -> None:
+    """Nothing: browsers ask for it without a key, which would look like an attempt to get in."""
+
+
 @open_router.get(
     "/readyz",
     operation_id="get_readiness",
