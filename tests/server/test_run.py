@@ -44,7 +44,7 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path, quiet, monkeypatch):
     _, key = keys.create("test", scopes=["detect"])
     thread = threading.Thread(
         target=run,
-        args=(ServerSettings(data_folder=tmp_path / "data", port=0),),
+        args=(ServerSettings(data_folder=tmp_path / "data", port=0, processes=False),),
         kwargs={"keys": keys, "page": lambda app, state: pages.append((app, state))},
     )
     thread.start()

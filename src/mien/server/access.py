@@ -5,12 +5,11 @@ and before a body is read, so that an answer tells nothing to whom it does not c
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import Depends, Path, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Depends, Path, Request
 
 from mien.core.errors import IdentityMissingError, RefusedError
 from mien.gallery.gallery import Gallery
@@ -27,14 +26,6 @@ CollectionId = Annotated[
     str, Path(description="Id of the collection.", pattern=ID_PATTERN, examples=["staff"])
 ]
 Counts = dict[str, int]
-
-KEY_SCHEMES: Final = (
-    Security(
-        HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer mien_...`")
-    ),
-    Security(APIKeyHeader(name="x-api-key", auto_error=False, description="The same key.")),
-)
-"""For the API's description; keys are looked at in `admission`, before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +88,11 @@ class Caller:
             start: When it began, of `time.perf_counter`.
             counts: How much it was.
         """
-        await self.state.call(
-            self.state.audit.read,
+        await self.state.call(self.note_now, action, start, counts)
+
+    def note_now(self, action: str, start: float, counts: Mapping[str, int]) -> None:
+        """`note` from a thread that may wait for the disk."""
+        self.state.audit.read(
             action,
             request_id=self.request_id,
             key_id=self.principal.key_id,
@@ -108,8 +102,8 @@ class Caller:
         )
 
 
-def _anywhere(scope: str) -> Callable[[Request], Caller]:
-    def check(request: Request) -> Caller:
+def _anywhere(scope: str) -> Callable[[Request], Awaitable[Caller]]:
+    async def check(request: Request) -> Caller:
         principal = principal_of(request.scope)
         principal.require(scope)
         return Caller(state_of(request), principal, request_id_of(request.scope))
@@ -117,8 +111,8 @@ def _anywhere(scope: str) -> Callable[[Request], Caller]:
     return check
 
 
-def _inside(scope: str) -> Callable[[Request, str], Caller]:
-    def check(request: Request, collection_id: CollectionId) -> Caller:
+def _inside(scope: str) -> Callable[[Request, str], Awaitable[Caller]]:
+    async def check(request: Request, collection_id: CollectionId) -> Caller:
         principal = principal_of(request.scope)
         principal.require(scope, collection_id)
         request_id = request_id_of(request.scope)
@@ -127,12 +121,12 @@ def _inside(scope: str) -> Callable[[Request, str], Caller]:
     return check
 
 
-def _any_key(request: Request) -> Caller:
+async def _any_key(request: Request) -> Caller:
     principal = principal_of(request.scope)
     return Caller(state_of(request), principal, request_id_of(request.scope))
 
 
-def _any_scope(request: Request, collection_id: CollectionId) -> Caller:
+async def _any_scope(request: Request, collection_id: CollectionId) -> Caller:
     principal = principal_of(request.scope)
     if not any(principal.may(scope, collection_id) for scope in SCOPES):
         raise RefusedError(

@@ -34,13 +34,13 @@ from mien.server.routes import (
 from mien.server.settings import ServerSettings
 from mien.server.state import ServiceState
 
-_ROUTERS: Final = (
+_ROUTERS: Final = (  # the one that is asked most comes first: routers are tried in turn
+    search.router,
     service.open_router,
     service.router,
     collections.router,
     faces.router,
     people.router,
-    search.router,
     pictures.router,
     sightings.router,
     history.router,

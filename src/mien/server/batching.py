@@ -16,16 +16,15 @@ from typing import Final
 
 from mien.core.errors import BusyError, MienError
 from mien.core.threads import resolve_threads
+from mien.faces.parts import PipelineConfig
 from mien.faces.pipeline import Analysis, FacePipeline, Which
 from mien.faces.quality import QualityGate
-from mien.media.image import Image, ImageLimits, load_image
+from mien.media.image import Image, ImageLimits
+from mien.server.analysers import Analyser, BatchAnalyser, Outcome, PipelineProcess, Source
 from mien.server.bugs import as_internal
 
 _LIMITS: Final = ImageLimits()
-_PIXELS_AT_ONCE: Final = 16_000_000  # read before they are worked on: bounds a worker's memory
 _SMOOTHING: Final = 0.1  # of the running mean of seconds a picture
-
-_Outcome = Analysis | MienError
 
 
 class MicroBatcher:
@@ -36,6 +35,7 @@ class MicroBatcher:
         pipeline: FacePipeline,
         *,
         workers: int | None = None,
+        processes: PipelineConfig | None = None,
         batch_max: int = 8,
         batch_wait_ms: float = 4.0,
         max_waiting: int = 256,
@@ -47,17 +47,21 @@ class MicroBatcher:
         Args:
             pipeline: What analyses.
             workers: Threads; None takes what the quota allows.
+            processes: If given, each worker has a pipeline of this configuration in a process of
+                its own, and ``pipeline`` is not used. It must be the same pipeline.
             batch_max: Pictures that a worker takes at once.
             batch_wait_ms: How long a worker waits for more, and only while another is at work.
             max_waiting: Pictures that may wait.
             limits: Bounds on a picture, checked before decoding.
             on_batch: Told the size of every batch, in the worker's thread.
         """
-        self._pipeline = pipeline
+        count = resolve_threads(workers)
+        here = BatchAnalyser(pipeline, limits)
+        self._processes = [PipelineProcess(processes, limits) for _ in range(count) if processes]
+        self._analysers: list[Analyser] = [*self._processes] or [here] * count
         self._batch_max = batch_max
         self._wait_s = batch_wait_ms / 1e3
         self._max_waiting = max_waiting
-        self._limits = limits
         self._on_batch = on_batch
         self._queue: deque[_Item] = deque()
         self._ready = threading.Condition()
@@ -65,8 +69,8 @@ class MicroBatcher:
         self._is_closing = False
         self._seconds_each = 0.05
         self._threads = [
-            threading.Thread(target=self._work, name=f"mien-{n}", daemon=True)
-            for n in range(resolve_threads(workers))
+            threading.Thread(target=self._work, args=(analyse,), name=f"mien-{n}", daemon=True)
+            for n, analyse in enumerate(self._analysers)
         ]
         for thread in self._threads:
             thread.start()
@@ -108,6 +112,8 @@ class MicroBatcher:
             left = list(self._queue)
             self._queue.clear()
         _settle([(item, _busy("the service is ending", 5)) for item in left])
+        for process in self._processes:
+            await asyncio.to_thread(process.close)
 
     def _add(self, item: "_Item") -> None:
         with self._ready:
@@ -128,14 +134,17 @@ class MicroBatcher:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _work(self) -> None:
+    def _work(self, analyse: Analyser) -> None:
         while batch := self._take():
             start = time.perf_counter()
             try:
                 self._on_batch(len(batch))
-                outcomes = self._analyse(batch)
+                sources = [item.take() for item in batch]
+                found = analyse(sources, batch[0].gate, batch[0].which)
+                outcomes: dict[_Item, Outcome] = dict(zip(batch, found, strict=True))
             except Exception as err:  # noqa: BLE001 - who waits must be told, and others served
-                outcomes = {item: as_internal(err) for item in batch}
+                fault = err if isinstance(err, MienError) else as_internal(err)
+                outcomes = dict.fromkeys(batch, fault)
             each = (time.perf_counter() - start) / len(batch)
             self._seconds_each += _SMOOTHING * (each - self._seconds_each)
             _hand_over(outcomes)
@@ -178,47 +187,12 @@ class MicroBatcher:
             self._queue.remove(item)
         return batch
 
-    def _analyse(self, batch: list["_Item"]) -> "dict[_Item, _Outcome]":
-        outcomes: dict[_Item, _Outcome] = {}
-        images: dict[_Item, Image] = {}
-        for item in batch:
-            one = self._load(item)
-            if isinstance(one, MienError):
-                outcomes[item] = one
-            else:
-                images[item] = one
-            pixels = sum(image.width * image.height for image in images.values())
-            if item is batch[-1] or pixels >= _PIXELS_AT_ONCE:
-                found = self._run(list(images.values()), batch[0])
-                outcomes |= zip(images, found, strict=True)
-                images = {}
-        return outcomes
-
-    def _load(self, item: "_Item") -> Image | MienError:
-        source, item.source = item.source, b""  # not to be held while others are worked on
-        try:
-            return source if isinstance(source, Image) else load_image(source, limits=self._limits)
-        except MienError as err:
-            return err
-        except Exception as err:  # noqa: BLE001 - a decoder's bug must not end the worker
-            return as_internal(err)
-
-    def _run(self, images: Sequence[Image], like: "_Item") -> Sequence[_Outcome]:
-        if not images:
-            return []
-        try:
-            return self._pipeline.analyse_batch(images, gate=like.gate, which=like.which)
-        except Exception as err:  # noqa: BLE001 - one picture must not fail its neighbours
-            if len(images) == 1:
-                return [err if isinstance(err, MienError) else as_internal(err)]
-            return [outcome for image in images for outcome in self._run([image], like)]
-
 
 @dataclass(slots=True, eq=False)
 class _Item:
     """A picture that waits, and whom to tell."""
 
-    source: bytes | Image
+    source: Source
     gate: QualityGate | None
     which: Which
     future: asyncio.Future[Analysis]
@@ -227,11 +201,16 @@ class _Item:
     def __post_init__(self) -> None:
         self.loop = self.future.get_loop()
 
+    def take(self) -> Source:
+        """The picture, which is not held while others are worked on."""
+        source, self.source = self.source, b""
+        return source
+
     def is_like(self, other: "_Item") -> bool:
         return self.which == other.which and self.gate == other.gate
 
 
-def _hand_over(outcomes: dict[_Item, _Outcome]) -> None:
+def _hand_over(outcomes: dict[_Item, Outcome]) -> None:
     """Tell the event loop, once for all of them; futures are not for other threads."""
     for loop in {item.loop for item in outcomes}:
         mine = [pair for pair in outcomes.items() if pair[0].loop is loop]
@@ -239,7 +218,7 @@ def _hand_over(outcomes: dict[_Item, _Outcome]) -> None:
             loop.call_soon_threadsafe(_settle, mine)
 
 
-def _settle(pairs: Sequence[tuple[_Item, _Outcome]]) -> None:
+def _settle(pairs: Sequence[tuple[_Item, Outcome]]) -> None:
     for item, outcome in pairs:
         if item.future.done():  # given up meanwhile
             continue

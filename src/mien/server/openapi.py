@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import mien
+from mien.server.admission import OPEN_PATHS
 from mien.server.schemas import ProblemDocument
 
 _ABOUT: Final = """\
@@ -46,14 +47,32 @@ def describe(app: FastAPI) -> dict[str, Any]:
         parts["ProblemDocument"] = ProblemDocument.model_json_schema()
         for unused in ("HTTPValidationError", "ValidationError"):
             parts.pop(unused, None)
-        for methods in made["paths"].values():
+        made["components"]["securitySchemes"] = _SCHEMES
+        for path, methods in made["paths"].items():
             for operation in methods.values():
                 operation["responses"].pop("422", None)
                 operation["responses"]["default"] = _PROBLEM
+                if path not in OPEN_PATHS:
+                    operation["security"] = [{name: []} for name in _SCHEMES]
         app.openapi_schema = made
     return app.openapi_schema
 
 
+# Keys are looked at in `admission`, before anything else; as dependencies of FastAPI's the schemes
+# would only cost time in every request.
+_SCHEMES: Final = {
+    "HTTPBearer": {
+        "type": "http",
+        "description": "An API key: `Authorization: Bearer mien_...`",
+        "scheme": "bearer",
+    },
+    "APIKeyHeader": {
+        "type": "apiKey",
+        "description": "The same key.",
+        "in": "header",
+        "name": "x-api-key",
+    },
+}
 _PROBLEM: Final = {
     "description": "The request was not served.",
     "content": {

@@ -68,6 +68,8 @@ class ServerSettings:
         batch_max: Pictures that a worker takes at once.
         batch_wait_ms: How long a worker waits for more pictures while another one is busy.
         workers: Workers that compute; None takes what the quota allows.
+        processes: Whether each worker is a process of its own, about 200 MB each: quicker on
+            several cores, and a crash in a decoder ends one batch, not the service.
         allow_fetch: Whether pictures may be given as addresses, which the service then fetches.
         fetch_allow_hosts: Hosts that may be fetched from, ``.example.org`` for all below it;
             empty for all public ones.
@@ -105,6 +107,7 @@ class ServerSettings:
     batch_max: int = 8
     batch_wait_ms: float = 4.0
     workers: int | None = None
+    processes: bool = True
     allow_fetch: bool = False
     fetch_allow_hosts: tuple[str, ...] = ()
     fetch_allow_http: bool = False

@@ -14,6 +14,7 @@ from typing import Final, ParamSpec, Self, TypeVar
 from starlette.requests import HTTPConnection
 
 from mien.core.threads import resolve_threads
+from mien.faces.parts import PipelineConfig
 from mien.faces.pipeline import FacePipeline
 from mien.server.api_keys import ApiKeys
 from mien.server.audit import AuditLog
@@ -92,6 +93,7 @@ class ServiceState:
         batcher = MicroBatcher(
             used,
             workers=settings.workers,
+            processes=PipelineConfig(threads=1) if settings.processes and not pipeline else None,
             batch_max=settings.batch_max,
             batch_wait_ms=settings.batch_wait_ms,
             max_waiting=settings.max_waiting,

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from mien.server.access import KEY_SCHEMES, Admin, AnyKey, AnyScope
+from mien.server.access import Admin, AnyKey, AnyScope
 from mien.server.forms import NewCollection
 from mien.server.principal import SCOPES
 from mien.server.records import collection_record
 from mien.server.schemas import CollectionList, CollectionRecord
 
-router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[*KEY_SCHEMES])
+router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
 
 @router.post(

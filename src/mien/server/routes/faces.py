@@ -7,16 +7,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from mien.core.errors import IdentityMissingError, MienError, NoFaceError
 from mien.gallery.gallery import Gallery
 from mien.server._paging import After, Limit, page_of_faces
-from mien.server.access import KEY_SCHEMES, Caller, Counts, Deleter, Enroller
+from mien.server.access import Caller, Counts, Deleter, Enroller
 from mien.server.analysis import analyse, main_row, open_picture
 from mien.server.forms import EnrolForm, FaceChange, form_body
 from mien.server.records import face_record, receipt_record
 from mien.server.schemas import FacePage, FaceRecord, ReceiptRecord
 from mien.server.uploads import picture_of, read_form
 
-router = APIRouter(
-    prefix="/v1/collections/{collection_id}/faces", tags=["faces"], dependencies=[*KEY_SCHEMES]
-)
+router = APIRouter(prefix="/v1/collections/{collection_id}/faces", tags=["faces"])
 
 FaceId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the face.")]
 JPEG: Final[dict[int | str, dict[str, Any]]] = {

@@ -7,13 +7,12 @@ from fastapi import APIRouter, Path, Query
 from mien.core.config import to_mapping
 from mien.gallery.gallery import Gallery
 from mien.gallery.journal import Entry
-from mien.server.access import KEY_SCHEMES, Admin, Counts
+from mien.server.access import Admin, Counts
 from mien.server.schemas import History, HistoryEntry
 
 router = APIRouter(
     prefix="/v1/collections/{collection_id}/history",
     tags=["history"],
-    dependencies=[*KEY_SCHEMES],
 )
 
 

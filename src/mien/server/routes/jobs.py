@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from mien.core.errors import ConflictError, MienError, MissingError
 from mien.gallery.gallery import DEFAULT_FPIR, Gallery
-from mien.server.access import KEY_SCHEMES, Caller, Searcher, Watcher, person_of
+from mien.server.access import Caller, Searcher, Watcher, person_of
 from mien.server.films import save_film
 from mien.server.forms import form_body
 from mien.server.jobs import Job, JobState
@@ -18,7 +18,7 @@ from mien.server.problems import document
 from mien.server.routes.search import Fpir
 from mien.server.schemas import JobList, JobRecord, JobResult
 
-router = APIRouter(prefix="/v1", tags=["jobs"], dependencies=[*KEY_SCHEMES])
+router = APIRouter(prefix="/v1", tags=["jobs"])
 
 JobId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the job.")]
 

@@ -9,16 +9,14 @@ from mien.core.types import Float32
 from mien.faces.quality import QualityGate
 from mien.gallery.gallery import Gallery
 from mien.server._paging import After, Limit, page_of_people
-from mien.server.access import KEY_SCHEMES, Caller, Counts, Deleter, Enroller, person_of
+from mien.server.access import Caller, Counts, Deleter, Enroller, person_of
 from mien.server.analysis import analyse, main_row, template_of
 from mien.server.forms import NewName, Other, RejectForm, Split, form_body
 from mien.server.records import person_record, receipt_record
 from mien.server.schemas import PersonPage, PersonRecord, ReceiptRecord, Rejection
 from mien.server.uploads import Form, picture_of, read_form
 
-router = APIRouter(
-    prefix="/v1/collections/{collection_id}/people", tags=["people"], dependencies=[*KEY_SCHEMES]
-)
+router = APIRouter(prefix="/v1/collections/{collection_id}/people", tags=["people"])
 
 PersonId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the person.")]
 

@@ -5,14 +5,12 @@ from fastapi import APIRouter
 from mien.core.errors import IntegrityError
 from mien.gallery.gallery import Gallery
 from mien.gallery.receipts import parse_receipt, verify_receipt
-from mien.server.access import KEY_SCHEMES, Admin, Deleter
+from mien.server.access import Admin, Deleter
 from mien.server.forms import ExpiryForm
 from mien.server.records import receipt_record
 from mien.server.schemas import Expiry, Faults, ReceiptList, ReceiptRecord
 
-router = APIRouter(
-    prefix="/v1/collections/{collection_id}", tags=["receipts"], dependencies=[*KEY_SCHEMES]
-)
+router = APIRouter(prefix="/v1/collections/{collection_id}", tags=["receipts"])
 
 
 @router.get("/receipts", operation_id="list_receipts", summary="Proof of all deletions")

@@ -9,13 +9,13 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 import mien
-from mien.server.access import KEY_SCHEMES, AnyKey, Overseer
+from mien.server.access import AnyKey, Overseer
 from mien.server.metrics import CONTENT_TYPE
 from mien.server.schemas import Health, Readiness, Version
 from mien.server.state import ServiceState, state_of
 
 open_router = APIRouter(tags=["service"])
-router = APIRouter(tags=["service"], dependencies=[*KEY_SCHEMES])
+router = APIRouter(tags=["service"])
 
 _LEAST_FREE_BYTES: Final = 64 * 2**20
 

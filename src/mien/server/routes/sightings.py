@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Response
 
 from mien.core.errors import ConflictError
 from mien.gallery.gallery import Gallery
-from mien.server.access import KEY_SCHEMES, Counts, Enroller
+from mien.server.access import Counts, Enroller
 from mien.server.forms import Confirmation
 from mien.server.records import face_record, sighting_record
 from mien.server.routes.faces import JPEG
@@ -15,7 +15,6 @@ from mien.server.schemas import FaceRecord, Rejection, SightingList
 router = APIRouter(
     prefix="/v1/collections/{collection_id}/sightings",
     tags=["review"],
-    dependencies=[*KEY_SCHEMES],
 )
 
 SightingId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the kept face.")]

@@ -12,15 +12,13 @@ from mien.core.sealed import Passphrase
 from mien.gallery.bundle import BundleSummary, export_bundle, import_bundle
 from mien.gallery.gallery import Gallery
 from mien.gallery.subject import export_subject
-from mien.server.access import KEY_SCHEMES, Admin, Caller, Counts, person_of
+from mien.server.access import Admin, Caller, Counts, person_of
 from mien.server.forms import BundleRequest, ImportForm, form_body
 from mien.server.routes.people import PersonId
 from mien.server.schemas import ImportRecord
 from mien.server.uploads import read_form
 
-router = APIRouter(
-    prefix="/v1/collections/{collection_id}", tags=["transfer"], dependencies=[*KEY_SCHEMES]
-)
+router = APIRouter(prefix="/v1/collections/{collection_id}", tags=["transfer"])
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
