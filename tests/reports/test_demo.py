@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ConflictError
-from mien.faces.draw import Mark
 from mien.core.keys import load_key
+from mien.faces.draw import Mark
 from mien.gallery.decide import Decision
 from mien.gallery.gallery import Gallery
 from mien.media.image import load_image
