@@ -36,6 +36,7 @@ def verify(
     With --json: {same, score, threshold, fmr, decision, reasons}.
     """
     from mien.gallery.calibration import check_contract, load_table, shipped_table
+    from mien.gallery.compare import compare_pictures
     from mien.gallery.decide import Decision, point_for_fmr
 
     pipeline = open_pipeline(
@@ -44,7 +45,7 @@ def verify(
     contract = pipeline.contract.id
     table = load_table(calibration) if calibration else shipped_table(contract)
     check_contract(table, contract)
-    verdict = _compare(
+    verdict = compare_pictures(
         [(str(path), _analyse(pipeline, path)) for path in (left, right)],
         point_for_fmr(table, fmr),
     )
@@ -65,32 +66,6 @@ def _analyse(pipeline: Any, path: Path) -> "Analysis":
 
     analysis: Analysis = pipeline.analyse(path, gate=QualityGate.probe())
     return analysis
-
-
-def _compare(pictures: "list[tuple[str, Analysis]]", point: Any) -> "Verdict":
-    from dataclasses import replace
-
-    from mien.gallery.decide import decide_pair, not_comparable
-
-    problems: list[str] = []
-    remarks: list[str] = []
-    templates = []
-    for name, analysis in pictures:
-        row = analysis.main_face()
-        found = len(analysis.faces) + len(analysis.refused)
-        if row is not None and analysis.faces.embeddings is not None:
-            templates.append(analysis.faces.embeddings[row])
-            if found > 1:
-                remarks.append(f"{name}: {found} faces found, the main one was compared")
-        elif found == 0:
-            problems.append(f"{name}: no face was found")
-        else:
-            codes = ", ".join(str(code) for code in analysis.main_reasons())
-            problems.append(f"{name}: the main face is not fit for comparison ({codes})")
-    if problems:
-        return not_comparable(problems)
-    verdict = decide_pair(float(templates[0] @ templates[1]), point)
-    return replace(verdict, reasons=(*verdict.reasons, *remarks))
 
 
 def _record(verdict: "Verdict") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -11,16 +10,14 @@ from mien.core.errors import InputError
 from mien.faces.pipeline import Analysis
 from mien.faces.quality import QualityGate
 from mien.gallery.calibration import shipped_table
+from mien.gallery.compare import compare_pictures
 from mien.gallery.decide import (
     Decision,
-    OperatingPoint,
     Verdict,
-    decide_pair,
-    not_comparable,
     point_for_fmr,
 )
 from mien.server.access import Detector
-from mien.server.analysis import analyse, template_of
+from mien.server.analysis import analyse
 from mien.server.forms import form_body
 from mien.server.records import detected_face, rounded
 from mien.server.schemas import Comparison, Detection
@@ -61,7 +58,7 @@ async def compare_faces(
     )
     found = dict(zip(pictures, analyses, strict=True))
     table = await caller.state.call(shipped_table, caller.state.pipeline.contract.id)
-    verdict = _compare(found, point_for_fmr(table, fmr))
+    verdict = compare_pictures(list(found.items()), point_for_fmr(table, fmr))
     caller.state.metrics.decision(str(verdict.decision), verdict.score)
     await caller.note("pictures.compare", start, {"pictures": 2})
     return _comparison(verdict, found)
@@ -87,26 +84,6 @@ async def detect_faces(caller: Detector, request: Request) -> Detection:
     width, height = analysis.size
     rows.sort(key=lambda face: face.score, reverse=True)
     return Detection(faces=rows, width=width, height=height)
-
-
-def _compare(pictures: dict[str, Analysis], point: OperatingPoint) -> Verdict:
-    problems, remarks, templates = [], [], []
-    for name, analysis in pictures.items():
-        row = analysis.main_face()
-        found = len(analysis.faces) + len(analysis.refused)
-        if row is not None:
-            templates.append(template_of(analysis, row))
-            if found > 1:
-                remarks.append(f"{name}: {found} faces found, the main one was compared")
-        elif found == 0:
-            problems.append(f"{name}: no face was found")
-        else:
-            codes = ", ".join(str(code) for code in analysis.main_reasons())
-            problems.append(f"{name}: the main face is not fit for comparison ({codes})")
-    if problems:
-        return not_comparable(problems)
-    verdict = decide_pair(float(templates[0] @ templates[1]), point)
-    return replace(verdict, reasons=(*verdict.reasons, *remarks))
 
 
 def _comparison(verdict: Verdict, pictures: dict[str, Analysis]) -> Comparison:
