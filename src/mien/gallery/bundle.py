@@ -17,9 +17,9 @@ from mien.core.errors import ConflictError, IntegrityError
 from mien.core.sealed import Passphrase, SealKey, fingerprint_of, read_sealed, write_sealed
 from mien.core.types import Float32
 from mien.gallery._change import Change
-from mien.gallery.calibration import parse_table
+from mien.gallery.calibration import CalibrationTable, check_contract, parse_table
 from mien.gallery.deletion import signing_key
-from mien.gallery.gallery import Gallery
+from mien.gallery.gallery import CALIBRATION_NOTE, Gallery
 from mien.gallery.index import Template, check_templates
 from mien.gallery.journal import note
 from mien.gallery.people import People, check_day, check_name, check_strict, resolve
@@ -125,6 +125,7 @@ def import_bundle(
     if not all(isinstance(head.get(key), str) for key in ("contract", "signer")):
         raise _broken(path, "its first record is incomplete")
     gallery.check_contract(head["contract"])
+    table = _calibration(gallery, head.get("calibration"), path)
     names: dict[str, str] = {}
     faces = known = 0
     with gallery.index.change() as change:
@@ -138,9 +139,22 @@ def import_bundle(
         change.drop_empty(ids)
         facts = {"people": len(ids), "faces": faces, "signer": head["signer"]}
         note(change, "import", actor=actor, ids=ids, facts=facts)
-    if head.get("calibration") and gallery.index.read_note("calibration") is None:
-        gallery.keep_calibration(parse_table(head["calibration"], f"the calibration in {path}"))
+        if table is not None:
+            change.set_meta(f"note:{CALIBRATION_NOTE}", table.to_json())
+    if table is not None:
+        gallery.use_calibration(table)
     return BundleSummary(len(names), faces, known, head["signer"])
+
+
+def _calibration(gallery: Gallery, text: object, path: Path) -> CalibrationTable | None:
+    """The bundle's table, if it has one that the gallery lacks."""
+    if text is None or gallery.index.read_note(CALIBRATION_NOTE) is not None:
+        return None
+    if not isinstance(text, str):
+        raise _broken(path, "its calibration is no text")
+    table = parse_table(text, f"the calibration in {path}")
+    check_contract(table, gallery.index.contract)
+    return table
 
 
 def _lines(

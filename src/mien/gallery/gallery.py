@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from mien.gallery.mirror import Mirror
 
 DEFAULT_FPIR: Final = 0.01
-_CALIBRATION_NOTE: Final = "calibration"
+CALIBRATION_NOTE: Final = "calibration"
 _CANDIDATES: Final = 3
 _MOST_CANDIDATES: Final = 50  # of whom some may have been rejected
 _SAME_FACE: Final = 0.999
@@ -194,7 +194,7 @@ class Gallery:
             MissingError: If there is neither.
         """
         if self._table is None:
-            own = self.index.read_note(_CALIBRATION_NOTE)
+            own = self.index.read_note(CALIBRATION_NOTE)
             if own is None:
                 self._table = shipped_table(self.index.contract)
             else:
@@ -218,7 +218,7 @@ class Gallery:
             StorageError: If it cannot be stored.
         """
         self.use_calibration(table)
-        self.index.write_note(_CALIBRATION_NOTE, table.to_json())
+        self.index.write_note(CALIBRATION_NOTE, table.to_json())
 
     def enrol(
         self,
