@@ -19,6 +19,7 @@ def commands(data: Path, groups: Path | None, odd: Path | None) -> dict[str, lis
     with_data = ["--data", str(data)]
     table = {
         "startup": [],
+        "studio": [],
         "engines": [],
         "search": [],
         "backends": [],

@@ -17,6 +17,7 @@ from mien.cli import (
     identify,
     keys,
     serve,
+    studio,
     verify,
     watch,
 )
@@ -42,6 +43,7 @@ app.add_typer(gallery.app, name="gallery")
 app.command("capacity")(capacity.capacity)
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.add_typer(studio.app, name="studio")
 app.command("doctor")(doctor.doctor)
 
 

@@ -15,6 +15,8 @@ _EXTRAS = {
     "cluster": ("sklearn",),
     "interop": ("pandas", "supervision"),
     "demo": ("skimage",),
+    "studio": ("numba",),
+    "train": ("torch", "accelerate", "safetensors"),
     "server": ("fastapi", "uvicorn", "gradio", "prometheus_client"),
     "scale": ("pymilvus", "milvus_lite", "ray"),
     "postgres": ("psycopg", "pgvector"),
