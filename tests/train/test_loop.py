@@ -1,7 +1,7 @@
 import os
-import resource
 import shutil
-import signal
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from mien.core.errors import ConflictError, IntegrityError, RangeError, StorageError
+from mien.core.errors import ConflictError, IntegrityError, RangeError
 from mien.train.checkpoint import Checkpoints
 from mien.train.logbook import Logbook
 from mien.train.runtime import PlainRuntime
 from toys.training import CONFIG, Line, run_script, train
 
+TESTS = Path(__file__).parents[1]
 SHORT = replace(CONFIG, steps=12)
 
 
@@ -46,6 +47,16 @@ def assert_same_run(a: Path, b: Path) -> None:
         for folder in (a, b)
     ]
     assert sums[0] == sums[1]
+
+
+def run_apart(code: str, folder: Path) -> str:
+    """Run code in a process of its own: limits and signals there concern no other test."""
+    setting = f"from pathlib import Path; folder = Path({str(folder)!r})\n"
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-c", setting + code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_a_run_killed_at_random_moments_ends_as_one_that_was_not(tmp_path) -> None:
@@ -165,39 +176,54 @@ def test_a_gradient_that_is_not_a_number_is_told_too(tmp_path) -> None:
         train(tmp_path, SHORT, line=Root())
 
 
-def test_a_full_disk_leaves_a_run_that_can_be_resumed(tmp_path) -> None:
-    class Full(Line):
-        def training_step(self, batch, step):
-            if step == 5:  # the checkpoint after it finds no room
-                resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
-            return super().training_step(batch, step)
+FULL = """
+import resource
+from toys.training import CONFIG, Line, replace, train
 
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        with pytest.raises(StorageError, match="cannot write"):
-            train(tmp_path / "run", SHORT, line=Full())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+class Full(Line):
+    def training_step(self, batch, step):
+        if step == 5:  # the checkpoint after it finds no room
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+        return super().training_step(batch, step)
+
+try:
+    train(folder, replace(CONFIG, steps=12), line=Full())
+except OSError as err:
+    print(type(err).__name__, err)
+"""
+
+
+def test_a_full_disk_leaves_a_run_that_can_be_resumed(tmp_path) -> None:
+    told = run_apart(FULL, tmp_path / "run")
+    assert told.startswith("StorageError cannot write")
     assert Checkpoints(tmp_path / "run" / "checkpoints").steps() == [3]
     train(tmp_path / "unbroken", SHORT)
     train(tmp_path / "run", SHORT)
     assert_same_run(tmp_path / "run", tmp_path / "unbroken")
 
 
-def test_sigterm_stops_with_a_checkpoint_and_the_run_goes_on_later(tmp_path) -> None:
-    class Told(Line):
-        def training_step(self, batch, step):
-            if step == 4:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().training_step(batch, step)
+TOLD = """
+import os, signal
+from toys.training import CONFIG, Line, replace, train
 
-    before = signal.getsignal(signal.SIGTERM)
-    report = train(tmp_path / "run", SHORT, line=Told())
-    assert not report.is_finished
-    assert report.step == last(tmp_path / "run").step < 7
-    assert signal.getsignal(signal.SIGTERM) is before
+class Told(Line):
+    def training_step(self, batch, step):
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().training_step(batch, step)
+
+before = signal.getsignal(signal.SIGTERM)
+report = train(folder, replace(CONFIG, steps=12), line=Told())
+print(report.is_finished, report.step, signal.getsignal(signal.SIGTERM) is before)
+"""
+
+
+def test_sigterm_stops_with_a_checkpoint_and_the_run_goes_on_later(tmp_path) -> None:
+    finished, step, restored = run_apart(TOLD, tmp_path / "run").split()
+    assert (finished, restored) == ("False", "True")
+    assert int(step) == last(tmp_path / "run").step < 7
     resumed = train(tmp_path / "run", SHORT)
-    assert (resumed.resumed_at, resumed.is_finished) == (report.step, True)
+    assert (resumed.resumed_at, resumed.is_finished) == (int(step), True)
     train(tmp_path / "unbroken", SHORT)
     assert_same_run(tmp_path / "run", tmp_path / "unbroken")
 
