@@ -92,6 +92,14 @@ def test_every_change_follows(gallery, server):
     assert gallery.verify() == []
 
 
+def test_one_enrolment_follows_another_without_a_search_between(gallery, server):
+    gallery.attach("toy://x")
+    for number, person in ((7, "cyd"), (8, "dan"), (9, "eve")):
+        gallery.add(template(f"{number:032x}", person, unit(number)))
+    assert gallery.nearest(unit(8)[None], 1)[0][0].person == "dan"
+    assert gallery.verify() == []
+
+
 def test_it_is_found_again_after_reopening(gallery, server, tmp_path):
     gallery.attach("toy://x")
     gallery.close()

@@ -42,7 +42,7 @@ from mien.gallery.decide import (
 from mien.gallery.deletion import Deletion
 from mien.gallery.index import Count, Hit, Template, check_templates
 from mien.gallery.journal import Journal, Step, note
-from mien.gallery.people import People, check_day, check_name, check_strict
+from mien.gallery.people import People, check_day, check_name, check_strict, is_strict
 from mien.gallery.review import Review
 from mien.gallery.search import Precision
 from mien.gallery.sqlite import SqliteIndex
@@ -464,7 +464,7 @@ class Gallery:
     @property
     def is_strict(self) -> bool:
         """Whether each template needs a consent and a day of deletion."""
-        return self.index.read_note("strict") == "yes"
+        return is_strict(self.index)
 
     def make_strict(self, *, strict: bool) -> None:
         """Demand, or no longer demand, a consent and a day of deletion with each new template."""

@@ -294,13 +294,18 @@ def check_day(text: str) -> str:
         ) from err
 
 
+def is_strict(index: SqliteIndex) -> bool:
+    """Whether each template of a gallery needs a consent and a day of deletion."""
+    return index.read_note("strict") == "yes"
+
+
 def check_strict(index: SqliteIndex, consent: str, retain_until: str) -> None:
     """In a strict gallery every template needs a ground and an end.
 
     Raises:
         RefusedError: If one of them is missing.
     """
-    if index.read_note("strict") == "yes" and not (consent.strip() and retain_until):
+    if is_strict(index) and not (consent.strip() and retain_until):
         raise RefusedError(
             what="a template without a consent or without a day of deletion",
             why="this gallery is strict: each template needs both",

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from mien.core.errors import IntegrityError, MienError
+from mien.core.types import Box
 from mien.faces.pipeline import FacePipeline, no_face
 from mien.gallery.gallery import Gallery, digest_of
 from mien.gallery.index import Template
@@ -83,17 +84,11 @@ def _embed(template: Template, pipeline: FacePipeline, root: Path) -> Template:
     faces = pipeline.analyse(image).faces
     if not len(faces) or faces.embeddings is None:
         raise no_face(image.source)
-    overlaps = [_overlap(np.asarray(box), np.asarray(template.box)) for box in faces.boxes]
+    enrolled = Box(*template.box)
+    overlaps = [enrolled.iou(Box(*(float(v) for v in box))) for box in faces.boxes]
     row = int(np.argmax(overlaps))
     if overlaps[row] < _SAME_BOX:
         raise no_face(image.source)
     x0, y0, x1, y1 = (float(v) for v in faces.boxes[row])
     vector = np.asarray(faces.embeddings[row], np.float32)
     return replace(template, vector=vector, box=(x0, y0, x1, y1), person_id="")
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    areas = [float(np.prod(box[2:] - box[:2])) for box in (one, other)]
-    return shared / max(sum(areas) - shared, 1e-9)

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -363,8 +363,11 @@ class SqliteIndex:
         return [str(row[0]) for row in self.query("SELECT face_id FROM outbox LIMIT ?", (most,))]
 
     def sent(self, face_ids: Sequence[str]) -> None:
-        """Take faces out of the outbox."""
-        with self._lock, transaction(self._db, self.path):
+        """Take faces out of the outbox; as part of the change under way, if there is one.
+
+        If that is rolled back they are in the outbox again, and sent once more, which is harmless.
+        """
+        with self._lock, self._joined():
             self._db.executemany(
                 "DELETE FROM outbox WHERE face_id = ?", [(one,) for one in face_ids]
             )
@@ -442,6 +445,12 @@ class SqliteIndex:
             with self._steady():
                 self._catch_up(self._view)
         self._seen = version
+
+    def _joined(self) -> AbstractContextManager[None]:
+        """The transaction under way, or one of its own."""
+        if self._db.in_transaction:
+            return typed_errors(self.path)
+        return transaction(self._db, self.path)
 
     @contextmanager
     def _steady(self) -> Iterator[None]:
